@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What the lab and the guest agree on: the boot plan and the guest's layout.
+
+use serde::Deserialize;
+use serde::Serialize;
+
+/// Where the boot plan lies in the initramfs.
+pub const PLAN: &str = "/lab.json";
+
+/// The binaries of this crate and where the initramfs must have them.
+/// `/init` is `guest` once more.
+pub const PROGRAMS: [(&str, &str); 2] = [("guest", "/bin/guest"), ("transfer", "/bin/transfer")];
+
+/// What PID 1 is to do, as JSON at [`PLAN`].
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Plan {
+    /// Modules to load, in this order, as absolute paths in the guest.
+    pub modules: Vec<String>,
+    /// The user EID to add to SMC's table; none: the table stays empty.
+    pub ueid: Option<String>,
+    /// Which of `nodes` guests this is, from 0.
+    pub node: u8,
+    /// How many guests share the network: 1 or 2.
+    pub nodes: u8,
+    /// Whether to put a soft-RoCE device on `eth0`.
+    pub rxe: bool,
+    /// What to run; an interactive shell when empty.
+    pub command: Vec<String>,
+    /// Where to run it.
+    pub cwd: String,
+    /// Additions to the command's environment.
+    pub env: Vec<(String, String)>,
+    /// Whether to look for leaks at the end.
+    pub kmemleak: bool,
+}
+
+/// A line of `guest list --json`.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Listed {
+    /// The name that `guest check` takes.
+    pub name: String,
+    /// What it shows, in one line.
+    pub shows: String,
+    /// The kernels that it runs on: `fixed`, `vulnerable`.
+    pub kernels: Vec<String>,
+    /// How many guests it needs.
+    pub nodes: u8,
+    /// Whether it loads smcify.ko itself: boot it with `--no-module`.
+    pub loads_module: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Plan;
+
+    #[test]
+    fn a_plan_survives_the_way_into_the_guest() {
+        let plan = Plan {
+            modules: vec!["/lib/modules/7.2.12/smc.ko".into()],
+            ueid: Some("SMCIFY-LAB".into()),
+            nodes: 2,
+            ..Plan::default()
+        };
+        let text = serde_json::to_string(&plan).expect("a plan is JSON");
+        let back: Plan = serde_json::from_str(&text).expect("JSON is a plan");
+        assert_eq!(back.modules, plan.modules);
+        assert_eq!(back.ueid, plan.ueid);
+        assert_eq!(back.nodes, 2);
+    }
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The guest's one binary: PID 1, the scenarios, the demonstration.
+
+mod init;
+mod kmemleak;
+mod kmsg;
+mod ktap;
+mod module;
+mod net;
+mod netlink;
+mod scenario;
+mod smc;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: guest list [--json] | check [NAME…] | scenario NAME… | demo";
+
+fn main() -> ExitCode {
+    if std::process::id() == 1 {
+        init::run();
+    }
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let (verb, rest) = match words.split_first() {
+        Some((verb, rest)) => (verb.as_str(), rest),
+        None => ("", [].as_slice()),
+    };
+    let ended = match verb {
+        "session" => init::session(rest).map(|never| match never {}),
+        "list" => scenario::list(rest.iter().any(|w| w == "--json")),
+        "check" => scenario::check(rest),
+        "scenario" if !rest.is_empty() => scenario::check(rest),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match ended {
+        Ok(code) => code,
+        Err(e) => {
+            eprintln!("guest {verb}: {e:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

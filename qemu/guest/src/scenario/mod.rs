@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The scenarios: what there is, and running them one after the other.
+
+mod load_errors;
+
+use crate::kmsg::say;
+use crate::ktap::Level;
+use crate::ktap::Outcome;
+use crate::module;
+use anyhow::Context;
+use anyhow::Result;
+use anyhow::bail;
+use guest::Listed;
+use nix::sys::utsname::uname;
+use std::fmt::Display;
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// smcify's own modules in the guest.
+pub const SMCIFY: &str = "/modules/smcify.ko";
+
+const BOTH: &[&str] = &["fixed", "vulnerable"];
+
+/// One thing to be shown, in a guest of its own or after others.
+struct Scenario {
+    name: &'static str,
+    shows: &'static str,
+    kernels: &'static [&'static str],
+    run: fn(&mut Report) -> Result<()>,
+}
+
+const SCENARIOS: &[Scenario] = &[Scenario {
+    name: "load-errors",
+    shows: "a load that cannot work says why, and leaves nothing behind",
+    kernels: BOTH,
+    run: load_errors::run,
+}];
+
+/// Where a scenario says what holds. An `Err` from its function ends it early.
+pub struct Report(Level);
+
+impl Report {
+    /// Reports that `name` holds, or why not; the scenario goes on either way.
+    pub fn check(&mut self, name: impl AsRef<str>, result: Result<()>) {
+        let outcome = match result {
+            Ok(()) => Outcome::Passed,
+            Err(e) => Outcome::Failed(format!("{e:#}")),
+        };
+        self.0.result(name.as_ref(), &outcome);
+    }
+
+    /// Reports that `name` could not be tried.
+    pub fn skip(&mut self, name: impl AsRef<str>, why: impl Display) {
+        let outcome = Outcome::Skipped(why.to_string());
+        self.0.result(name.as_ref(), &outcome);
+    }
+
+    /// A line that explains.
+    pub fn note(&self, text: impl Display) {
+        self.0.note(text);
+    }
+}
+
+/// Fails unless both are the same.
+pub fn same<T: PartialEq + std::fmt::Debug>(what: &str, expected: T, found: T) -> Result<()> {
+    if expected != found {
+        bail!("{what}: expected {expected:?}, found {found:?}");
+    }
+    Ok(())
+}
+
+/// `guest list`.
+pub fn list(json: bool) -> Result<ExitCode> {
+    let listed: Vec<Listed> = SCENARIOS
+        .iter()
+        .map(|s| Listed {
+            name: s.name.into(),
+            shows: s.shows.into(),
+            kernels: s.kernels.iter().map(|k| k.to_string()).collect(),
+            nodes: 1,
+            loads_module: true,
+        })
+        .collect();
+    match json {
+        true => println!("{}", serde_json::to_string(&listed)?),
+        false => {
+            for s in &listed {
+                println!("{:12} {} ({})", s.name, s.shows, s.kernels.join(", "));
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Which of the lab's kernels this is.
+fn kernel() -> Result<&'static str> {
+    let release = uname()?.release().to_string_lossy().into_owned();
+    match release.starts_with("6.16.") {
+        true => Ok("vulnerable"),
+        false => Ok("fixed"),
+    }
+}
+
+/// `guest check [NAME…]`: runs the named scenarios, or all that fit this kernel.
+pub fn check(names: &[String]) -> Result<ExitCode> {
+    let kernel = kernel()?;
+    let chosen = match names {
+        [] => SCENARIOS
+            .iter()
+            .filter(|s| s.kernels.contains(&kernel))
+            .collect(),
+        names => names.iter().map(|n| find(n)).collect::<Result<Vec<_>>>()?,
+    };
+    let mut top = Level::top(chosen.len());
+    for scenario in chosen {
+        one(scenario, &mut top);
+    }
+    match top.failed() {
+        0 => Ok(ExitCode::SUCCESS),
+        _ => Ok(ExitCode::FAILURE),
+    }
+}
+
+fn find(name: &str) -> Result<&'static Scenario> {
+    SCENARIOS
+        .iter()
+        .find(|s| s.name == name)
+        .with_context(|| format!("no scenario {name:?}; `guest list` names them"))
+}
+
+fn one(scenario: &Scenario, top: &mut Level) {
+    let name = scenario.name;
+    say(&format!("scenario {name} begin"));
+    let begun = Instant::now();
+    let mut report = Report(top.nested(name));
+    let ended = unloaded().and_then(|()| (scenario.run)(&mut report));
+    if let Err(e) = ended {
+        report.check("runs to its end", Err(e));
+    }
+    if let Err(e) = unloaded() {
+        report.check("leaves no module behind", Err(e));
+    }
+    let Report(level) = report;
+    let outcome = match (level.failed(), level.done()) {
+        (_, 0) => Outcome::Failed("nothing was checked".into()),
+        (0, _) => Outcome::Passed,
+        (failed, done) => Outcome::Failed(format!("{failed} of {done} checks failed")),
+    };
+    top.note(format!("{name}: {:.1} s", begun.elapsed().as_secs_f32()));
+    top.result(name, &outcome);
+    let verdict = match outcome {
+        Outcome::Passed => "ok",
+        _ => "not ok",
+    };
+    say(&format!("scenario {name} end {verdict}"));
+}
+
+/// Every scenario starts and ends without smcify.
+fn unloaded() -> Result<()> {
+    match module::is_loaded("smcify") {
+        true => module::unload("smcify"),
+        false => Ok(()),
+    }
+}

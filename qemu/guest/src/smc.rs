@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0
+//! SMC's own settings, through its generic netlink families.
+
+use crate::netlink::generic;
+use anyhow::Result;
+use anyhow::ensure;
+
+const GENL: &str = "SMC_GEN_NETLINK";
+const ADD_UEID: u8 = 10;
+const REMOVE_UEID: u8 = 11;
+const EID_ENTRY: u16 = 1;
+
+const PNETID: &str = "SMC_PNETID";
+const PNETID_ADD: u8 = 2;
+const PNETID_DEL: u8 = 3;
+const PNETID_NAME: u16 = 1;
+const PNETID_IBNAME: u16 = 3;
+
+/// The user EID of the lab.
+pub const UEID: &str = "SMCIFY-LAB";
+
+/// An EID as the kernel takes it: 32 bytes, space padded, then a NUL.
+fn padded(eid: &str) -> Result<Vec<u8>> {
+    ensure!(
+        (1..=32).contains(&eid.len()),
+        "user EID {eid:?} is {} bytes long; 1 to 32 are allowed",
+        eid.len()
+    );
+    Ok(format!("{eid:<32}\0").into_bytes())
+}
+
+/// Adds a user EID.
+pub fn add_ueid(eid: &str) -> Result<()> {
+    generic(GENL, ADD_UEID, &[(EID_ENTRY, &padded(eid)?)]).map(drop)
+}
+
+/// Takes a user EID away again.
+pub fn remove_ueid(eid: &str) -> Result<()> {
+    generic(GENL, REMOVE_UEID, &[(EID_ENTRY, &padded(eid)?)]).map(drop)
+}
+
+/// Ties the SMC-D loopback device to a physical network that no netdev is on:
+/// SMC then finds no device for any connection. Undone when dropped.
+pub struct NoDevice;
+
+impl NoDevice {
+    const NETWORK: &[u8] = b"NOWHERE\0";
+
+    /// Hides the device.
+    pub fn hide() -> Result<Self> {
+        let attrs: [(u16, &[u8]); 2] = [(PNETID_NAME, Self::NETWORK), (PNETID_IBNAME, b"lo\0")];
+        generic(PNETID, PNETID_ADD, &attrs)?;
+        Ok(Self)
+    }
+}
+
+impl Drop for NoDevice {
+    fn drop(&mut self) {
+        if let Err(e) = generic(PNETID, PNETID_DEL, &[(PNETID_NAME, Self::NETWORK)]) {
+            eprintln!("smc: the loopback device stays hidden: {e:#}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::padded;
+
+    #[test]
+    fn an_eid_is_padded_with_spaces() {
+        let eid = padded("SMCIFY-LAB").expect("a valid EID");
+        assert_eq!(eid.len(), 33);
+        assert_eq!(&eid[9..12], b"B  ");
+        assert_eq!(eid[32], 0);
+        assert!(padded("").is_err());
+        assert!(padded(&"X".repeat(33)).is_err());
+    }
+}
