@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-2.0
+# The front door.
+#
+#   make demo, make check, make run CMD='…', make shell, make vng   the lab
+#   make KDIR=<Rust-enabled kernel build> LLVM=1                     the module
+#
+# Everything that kbuild offers for an out-of-tree module works with KDIR:
+# modules (the default), modules_install, clean, rust-analyzer, CLIPPY=1, MO=.
+
+KDIR ?= /lib/modules/$(shell uname -r)/build
+KBUILD_GOALS := modules modules_install clean rust-analyzer compile_commands.json
+LAB_GOALS := demo check shell vng
+
+.PHONY: $(KBUILD_GOALS) $(LAB_GOALS) run
+.DEFAULT_GOAL := modules
+
+needs := RUST SMC CONFIGFS_FS DYNAMIC_FTRACE DYNAMIC_FTRACE_WITH_ARGS
+ifeq ($(filter-out $(LAB_GOALS) run clean,$(or $(MAKECMDGOALS),modules)),)
+else ifeq ($(wildcard $(KDIR)/include/config/auto.conf),)
+$(error smcify: no configured kernel build at $(KDIR): give one with KDIR=)
+else
+include $(KDIR)/include/config/auto.conf
+missing := $(strip $(foreach option,$(needs),$(if $(CONFIG_$(option)),,CONFIG_$(option))))
+$(if $(missing),$(error smcify: the kernel build at $(KDIR) lacks $(missing)))
+endif
+
+$(KBUILD_GOALS):
+	@$(MAKE) -C $(KDIR) M=$(CURDIR) $@
+
+$(LAB_GOALS):
+	@scripts/cargo lab $@
+
+run:
+	@scripts/cargo lab run -- $(CMD)

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The creation hook: the protocol argument of socket creation is rewritten before
+//! the kernel has allocated anything.
+//!
+//! Logic. Two functions see every socket that user space creates, each with the
+//! arguments family, type and protocol (`net/socket.c`):
+//!
+//! - `update_socket_protocol()`, which `__sys_socket()` calls just before
+//!   `sock_create()`;
+//! - `__sys_socket_file()`, io_uring's way, which does not pass the first.
+//!
+//! In-kernel sockets (`sock_create_kern()`), `socketpair()` and `accept()` pass
+//! neither.
+
+use kernel::prelude::*;
+use kernel::sync::Arc;
+
+use crate::net::Socket;
+use crate::policy::{
+    self,
+    Action,
+    Request, //
+};
+use crate::stats::Stats;
+use crate::trace::{
+    Arguments,
+    Handler,
+    Rewrite, //
+};
+
+const FUNCTIONS: &[&str] = &["update_socket_protocol", "__sys_socket_file"];
+
+/// Decides on each socket request, and counts it.
+pub struct Creation {
+    stats: Arc<Stats>,
+}
+
+impl Handler for Creation {
+    fn call(&self, arguments: &mut Arguments<'_>) {
+        let request = Request {
+            family: arguments.int::<0>(),
+            kind: arguments.int::<1>(),
+            protocol: arguments.int::<2>(),
+        };
+        let protocol = policy::protocol_for(&request, Action::Smc);
+        self.stats.count(request.family, protocol.is_some());
+        if let Some(protocol) = protocol {
+            arguments.set_int::<2>(protocol);
+        }
+    }
+}
+
+/// Attaches the hook; sockets created from now on are decided upon, until the
+/// returned value is dropped.
+///
+/// # Errors
+///
+/// Those of [`Rewrite::new`], each after one line in the kernel log.
+///
+/// Context: process context, may sleep.
+pub fn attach(stats: Arc<Stats>) -> Result<Pin<KBox<Rewrite<Creation>>>> {
+    KBox::try_pin_init(Rewrite::new(FUNCTIONS, Creation { stats }), GFP_KERNEL)
+}
+
+/// Tries the hook once, on a counter of its own, and takes it off again.
+///
+/// # Errors
+///
+/// Those of [`attach`].
+///
+/// Context: process context, may sleep.
+pub fn can_attach() -> Result {
+    attach(Arc::new(Stats::default(), GFP_KERNEL)?).map(drop)
+}
+
+/// Creates one SMC socket as a selected program would be given, and releases it.
+///
+/// # Errors
+///
+/// `EPROTONOSUPPORT` where the kernel has no `IPPROTO_SMC`, after one line in the
+/// kernel log; otherwise what the socket layer answers.
+///
+/// Context: process context, may sleep.
+pub fn smc_is_there() -> Result {
+    let (family, kind, protocol) = (policy::AF_INET, policy::SOCK_STREAM, policy::IPPROTO_SMC);
+    Socket::create_kern(family, kind, protocol)
+        .map(drop)
+        .inspect_err(|error| pr_err!("no IPPROTO_SMC socket to be had here ({error:?})\n"))
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The decision: which socket requests become SMC.
+//!
+//! Logic: pure, against `core` alone, so that the same file is compiled into the
+//! module, its KUnit suite and the host tests.
+
+/// `AF_INET` of `include/linux/socket.h`.
+pub const AF_INET: i32 = 2;
+/// `AF_INET6` of `include/linux/socket.h`.
+pub const AF_INET6: i32 = 10;
+/// `SOCK_STREAM` of `include/linux/net.h`.
+pub const SOCK_STREAM: i32 = 1;
+/// The bits of the type argument that hold the type; the rest are `SOCK_*` flags.
+pub const SOCK_TYPE_MASK: i32 = 0xf;
+/// `IPPROTO_TCP` of `include/uapi/linux/in.h`.
+pub const IPPROTO_TCP: i32 = 6;
+/// `IPPROTO_SMC` of `include/uapi/linux/in.h`.
+pub const IPPROTO_SMC: i32 = 256;
+
+/// What a socket request asks for: the arguments of `socket(2)`, as the caller gave
+/// them and in host order. Nothing has checked them yet.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    /// Address family, `AF_*`.
+    pub family: i32,
+    /// Type and flags, `SOCK_*`.
+    pub kind: i32,
+    /// Protocol, `IPPROTO_*`; 0 is the default of family and type.
+    pub protocol: i32,
+}
+
+impl Request {
+    /// The request asks for TCP, by name or by default, over IPv4 or IPv6.
+    ///
+    /// `SOCK_NONBLOCK` and `SOCK_CLOEXEC` do not matter. A flag that the kernel does
+    /// not know does not matter either: it answers `EINVAL` whatever the protocol.
+    pub fn is_tcp(&self) -> bool {
+        matches!(self.family, AF_INET | AF_INET6)
+            && self.kind & SOCK_TYPE_MASK == SOCK_STREAM
+            && matches!(self.protocol, 0 | IPPROTO_TCP)
+    }
+}
+
+/// What a rule says of the sockets that it covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Leave the socket as asked for.
+    Tcp,
+    /// Make the socket SMC.
+    Smc,
+}
+
+impl Action {
+    /// The action that `text` names: `tcp` or `smc`, a newline may follow.
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        match text.strip_suffix(b"\n").unwrap_or(text) {
+            b"tcp" => Some(Self::Tcp),
+            b"smc" => Some(Self::Smc),
+            _ => None,
+        }
+    }
+
+    /// The name that [`Action::parse`] reads.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Smc => "smc",
+        }
+    }
+}
+
+/// The protocol to create the socket with instead of the one asked for, or `None`
+/// to leave the request alone. `default` applies where no rule does.
+pub fn protocol_for(request: &Request, default: Action) -> Option<i32> {
+    (default == Action::Smc && request.is_tcp()).then_some(IPPROTO_SMC)
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Binding: the argument registers of a traced call.
+//!
+//! C header: `include/linux/ftrace_regs.h`.
+
+use kernel::build_error;
+use kernel::prelude::*;
+
+use crate::bindings;
+
+/// The arguments of a traced call, as its function is about to see them.
+///
+/// ftrace saves the argument registers on entry and restores them from the same
+/// place when its callbacks are done, so what is set here is what the function gets,
+/// and what later callbacks see.
+///
+/// # Invariants
+///
+/// The registers are those of a call under way on this CPU, saved by ftrace.
+pub struct Arguments<'a>(&'a mut bindings::__arch_ftrace_regs);
+
+impl<'a> Arguments<'a> {
+    /// # Safety
+    ///
+    /// `regs` must be what ftrace passed to a callback, which must outlive `'a`.
+    pub(super) unsafe fn from_raw(regs: *mut bindings::ftrace_regs) -> Self {
+        // INVARIANT: By the safety requirement.
+        // SAFETY: `struct ftrace_regs` is but a name for `struct __arch_ftrace_regs`
+        // (`arch_ftrace_regs()`), and no one else uses the saved registers meanwhile.
+        Self(unsafe { &mut *regs.cast() })
+    }
+
+    /// Argument `N`, counted from 0, of a function that takes it as a C `int`.
+    pub fn int<const N: usize>(&mut self) -> c_int {
+        // The upper half of the register is not part of an `int` argument.
+        *self.register::<N>() as c_int
+    }
+
+    /// Sets argument `N` of a function that takes it as a C `int`.
+    pub fn set_int<const N: usize>(&mut self, value: c_int) {
+        *self.register::<N>() = value as c_ulong;
+    }
+
+    /// The register of integer argument `N` by the architecture's calling convention.
+    #[inline(always)]
+    fn register<const N: usize>(&mut self) -> &mut c_ulong {
+        #[cfg(CONFIG_X86_64)]
+        let register = match N {
+            0 => &mut self.0.regs.di,
+            1 => &mut self.0.regs.si,
+            2 => &mut self.0.regs.dx,
+            _ => build_error!("no register is listed for this argument"),
+        };
+        #[cfg(CONFIG_ARM64)]
+        let register = &mut self.0.regs[N];
+        #[cfg(CONFIG_S390)]
+        let register = &mut self.0.regs.gprs[2 + N];
+        register
+    }
+}

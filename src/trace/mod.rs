@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The kernel's own ways into a running function, each a type that is attached while
+//! it lives.
+
+mod arguments;
+mod rewrite;
+
+pub use arguments::Arguments;
+pub use rewrite::{
+    Handler,
+    Rewrite, //
+};

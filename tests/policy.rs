@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Host: the decision, against one written the other way round.
+
+use proptest::prelude::*;
+use smcify::policy::{Action, Request, protocol_for};
+
+/// The requests of `socket(2)` that end in `tcp_v4_init_sock()` or `tcp_v6_init_sock()`,
+/// from the tables of `inet_create()` and `inet6_create()`.
+fn reaches_tcp(request: &Request) -> bool {
+    const SOCK_FLAGS: i32 = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    let inet = [libc::AF_INET, libc::AF_INET6].contains(&request.family);
+    let stream = [libc::SOCK_STREAM].contains(&(request.kind & !SOCK_FLAGS));
+    let tcp = [libc::IPPROTO_IP, libc::IPPROTO_TCP].contains(&request.protocol);
+    inet && stream && tcp
+}
+
+/// Mostly requests near the border, some far away.
+fn requests() -> impl Strategy<Value = Request> {
+    let family = prop_oneof![
+        Just(libc::AF_INET),
+        Just(libc::AF_INET6),
+        0..64i32,
+        any::<i32>()
+    ];
+    let base = prop_oneof![Just(libc::SOCK_STREAM), 0..16i32];
+    let flags = prop_oneof![
+        Just(0),
+        Just(libc::SOCK_CLOEXEC),
+        Just(libc::SOCK_NONBLOCK),
+        Just(libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK)
+    ];
+    let protocol = prop_oneof![Just(0), Just(libc::IPPROTO_TCP), 0..512i32, any::<i32>()];
+    (family, base, flags, protocol).prop_map(|(family, base, flags, protocol)| Request {
+        family,
+        kind: base | flags,
+        protocol,
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
+
+    #[test]
+    fn smc_is_chosen_where_tcp_would_be(request in requests()) {
+        let chosen = protocol_for(&request, Action::Smc);
+        prop_assert_eq!(chosen, reaches_tcp(&request).then_some(256));
+    }
+
+    #[test]
+    fn nothing_is_chosen_when_default_is_tcp(request in requests()) {
+        prop_assert_eq!(protocol_for(&request, Action::Tcp), None);
+    }
+
+    #[test]
+    fn only_the_two_names_are_read(text in "(tcp|smc|\\PC{0,6})\n{0,2}") {
+        let expected = match text.as_str() {
+            "tcp" | "tcp\n" => Some(Action::Tcp),
+            "smc" | "smc\n" => Some(Action::Smc),
+            _ => None,
+        };
+        prop_assert_eq!(Action::parse(text.as_bytes()), expected);
+    }
+}
