@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The toolchain root: one Debian release with every program that the lab
+//! needs, so that the host's own versions do not matter.
+
+use std::env;
+use std::fs;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+use anyhow::Context;
+use anyhow::Result;
+use anyhow::bail;
+
+use crate::cache::Cache;
+use crate::cache::Lock;
+use crate::checkout;
+use crate::debootstrap;
+use crate::enter;
+use crate::progress::Progress;
+use crate::run;
+
+/// The step's name.
+pub(crate) const STEP: &str = "toolchain root";
+
+/// Packages whose versions decide what a kernel build gives.
+const TOOLCHAIN: [&str; 6] = [
+    "clang-19", "lld-19", "rustc", "rust-src", "bindgen", "pahole",
+];
+
+/// A toolchain root, ready to run programs in. No one rebuilds it meanwhile.
+#[derive(Debug)]
+pub struct Root {
+    cache: Cache,
+    dir: PathBuf,
+    binds: Mutex<Vec<PathBuf>>,
+    _lock: Lock,
+}
+
+impl Root {
+    /// The cache's root; made first when it is not there or its recipe changed.
+    pub fn ensure(cache: &Cache, progress: &Progress) -> Result<Root> {
+        if env::consts::ARCH != "x86_64" {
+            bail!(
+                "the lab's kernels are for x86_64, this machine is {}",
+                env::consts::ARCH
+            );
+        }
+        probe()?;
+        let dir = cache.dir().join("root");
+        let stamp = cache.dir().join("root.stamp");
+        let recipe = debootstrap::recipe();
+        let current = || {
+            dir.join("usr/bin").exists() && fs::read_to_string(&stamp).is_ok_and(|it| it == recipe)
+        };
+        let mut lock = cache.share("root", progress)?;
+        if !current() {
+            drop(lock);
+            lock = cache.lock("root", progress)?;
+            if !current() {
+                let step = progress.step(STEP);
+                debootstrap::make(cache, &dir, &step)?;
+                fs::write(&stamp, &recipe)
+                    .with_context(|| format!("cannot write {}", stamp.display()))?;
+                step.done();
+            }
+            lock = lock.downgrade()?;
+        }
+        let root = Root {
+            cache: cache.clone(),
+            dir,
+            binds: Mutex::new(Vec::new()),
+            _lock: lock,
+        };
+        for path in ["/dev", "/proc", "/sys"].map(PathBuf::from) {
+            root.mount_point(&path)?;
+        }
+        for path in [&env::temp_dir(), root.cache.dir(), checkout()] {
+            root.bind(path)?;
+        }
+        Ok(root)
+    }
+
+    /// The root's directory, as the host sees it.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The cache that the root is part of.
+    pub fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    /// Makes the directory `path` of the host visible inside, at its own path,
+    /// for commands made from now on. The checkout, the cache and the directory
+    /// for temporary files are visible already.
+    pub fn bind(&self, path: &Path) -> Result<()> {
+        let path = path
+            .canonicalize()
+            .with_context(|| format!("cannot find {}", path.display()))?;
+        let mut binds = self.binds.lock().unwrap_or_else(PoisonError::into_inner);
+        if !binds.iter().any(|bound| path.starts_with(bound)) {
+            self.mount_point(&path)?;
+            binds.push(path);
+        }
+        Ok(())
+    }
+
+    /// A command that runs `program` inside, as root there, in the current
+    /// directory and a clean environment. Of the host it sees what is bound; it
+    /// is terminated when the thread that spawned it ends.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear();
+        command
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("HOME", "/root")
+            .env("LANG", "C.UTF-8");
+        command.env("TERM", env::var_os("TERM").unwrap_or("dumb".into()));
+        // Another libclang makes bindgen emit opaque structs.
+        command.env("LIBCLANG_PATH", "/usr/lib/llvm-19/lib");
+        let binds = self.binds.lock().unwrap_or_else(PoisonError::into_inner);
+        enter::enter(&mut command, &self.dir, &binds);
+        command
+    }
+
+    /// The versions of the programs that build kernels, a line each.
+    pub(crate) fn toolchain(&self) -> Result<String> {
+        let mut command = self.command("dpkg-query");
+        command
+            .args(["--show", "--showformat", "${Package} ${Version}\n"])
+            .args(TOOLCHAIN);
+        run::output(command)
+            .context("the toolchain root is not complete; remove it and start again")
+    }
+
+    fn mount_point(&self, path: &Path) -> Result<()> {
+        let point = enter::inside(&self.dir, path);
+        fs::create_dir_all(&point)
+            .with_context(|| format!("cannot make the mount point {}", point.display()))
+    }
+}
+
+/// Fails with what is missing when no namespace can be made.
+fn probe() -> Result<()> {
+    let mut command = Command::new("/bin/true");
+    enter::enter_namespaces(&mut command);
+    match command.status() {
+        Ok(_) => Ok(()),
+        Err(error) if enter::is_root() => {
+            bail!(
+                "cannot make a mount namespace ({error}): root lacks CAP_SYS_ADMIN here; give the container that right"
+            )
+        }
+        Err(error) => bail!(
+            "cannot make a user namespace ({error}): allow them (sysctl user.max_user_namespaces, \
+             kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns) or run as root"
+        ),
+    }
+}
