@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The guest's one binary: PID 1, the scenarios, the demonstration.
 
+mod diag;
 mod init;
+mod iperf;
 mod kmemleak;
 mod kmsg;
 mod ktap;
 mod module;
 mod net;
 mod netlink;
+mod pair;
 mod scenario;
 mod smc;
+mod smcify;
 
 use std::process::ExitCode;
 

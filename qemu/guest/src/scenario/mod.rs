@@ -2,6 +2,8 @@
 //! The scenarios: what there is, and running them one after the other.
 
 mod load_errors;
+mod switch;
+mod transfer;
 
 use crate::kmsg::say;
 use crate::ktap::Level;
@@ -16,9 +18,6 @@ use std::fmt::Display;
 use std::process::ExitCode;
 use std::time::Instant;
 
-/// smcify's own modules in the guest.
-pub const SMCIFY: &str = "/modules/smcify.ko";
-
 const BOTH: &[&str] = &["fixed", "vulnerable"];
 
 /// One thing to be shown, in a guest of its own or after others.
@@ -29,12 +28,26 @@ struct Scenario {
     run: fn(&mut Report) -> Result<()>,
 }
 
-const SCENARIOS: &[Scenario] = &[Scenario {
-    name: "load-errors",
-    shows: "a load that cannot work says why, and leaves nothing behind",
-    kernels: BOTH,
-    run: load_errors::run,
-}];
+const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "switch",
+        shows: "what new sockets are: not loaded, idle, default=smc, tcp again, unloaded",
+        kernels: BOTH,
+        run: switch::run,
+    },
+    Scenario {
+        name: "transfer",
+        shows: "unmodified programs run over SMC-D, and every byte arrives",
+        kernels: BOTH,
+        run: transfer::run,
+    },
+    Scenario {
+        name: "load-errors",
+        shows: "a load that cannot work says why, and leaves nothing behind",
+        kernels: BOTH,
+        run: load_errors::run,
+    },
+];
 
 /// Where a scenario says what holds. An `Err` from its function ends it early.
 pub struct Report(Level);
