@@ -8,6 +8,8 @@ use kernel::prelude::*;
 
 #[path = "../src/bindings.rs"]
 mod bindings;
+#[path = "../src/net/mod.rs"]
+pub mod net;
 #[path = "../src/policy.rs"]
 pub mod policy;
 #[path = "../src/trace/mod.rs"]

@@ -2,42 +2,52 @@
 
 //! KUnit: `Rewrite` on functions of the running kernel.
 
-use core::sync::atomic::{
-    AtomicI32,
-    Ordering::Relaxed, //
-};
-
 use kernel::prelude::*;
 
+use crate::net::Socket;
 use crate::trace::{
     Arguments,
     Handler,
     Rewrite, //
 };
 
-/// Turns a protocol that no kernel has into another one, and counts.
-struct Swap;
+const AF_INET: i32 = 2;
+const SOCK_DGRAM: i32 = 2;
+/// A socket type that no kernel has.
+const NO_TYPE: i32 = 9;
 
-const FROM: i32 = 498;
-const TO: i32 = 499;
-static CALLS: AtomicI32 = AtomicI32::new(0);
+/// Makes a datagram socket of a request for [`NO_TYPE`]. In `sock_create_kern()` the
+/// arguments are namespace, family, type, protocol.
+struct Datagram;
 
-impl Handler for Swap {
+impl Handler for Datagram {
     fn call(&self, arguments: &mut Arguments<'_>) {
-        if arguments.int::<2>() == FROM {
-            CALLS.fetch_add(1, Relaxed);
-            arguments.set_int::<2>(TO);
+        if arguments.int::<1>() == AF_INET && arguments.int::<2>() == NO_TYPE {
+            arguments.set_int::<2>(SOCK_DGRAM);
         }
     }
 }
 
-fn attach(functions: &'static [&'static str]) -> Result<Pin<KBox<Rewrite<Swap>>>> {
-    KBox::try_pin_init(Rewrite::new(functions, Swap), GFP_KERNEL)
+fn attach(functions: &'static [&'static str]) -> Result<Pin<KBox<Rewrite<Datagram>>>> {
+    KBox::try_pin_init(Rewrite::new(functions, Datagram), GFP_KERNEL)
 }
 
 #[kunit_tests(smcify_trace)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_function_sees_the_new_argument() {
+        let create = || Socket::create_kern(AF_INET, NO_TYPE, 0).map(drop);
+        assert!(create().is_err());
+        let attached = attach(&["sock_create_kern"]);
+        assert!(attached.is_ok());
+        assert!(create().is_ok());
+        // What the handler leaves alone stays as it is.
+        assert!(Socket::create_kern(AF_INET, NO_TYPE + 1, 0).is_err());
+        drop(attached);
+        assert!(create().is_err());
+    }
 
     #[test]
     fn an_absent_function_is_enoent() {
@@ -46,21 +56,19 @@ mod tests {
 
     #[test]
     fn one_absent_function_of_two_is_enoent() {
-        let functions = &["update_socket_protocol", "smcify_no_such_function"];
+        let functions = &["sock_create_kern", "smcify_no_such_function"];
         assert_eq!(attach(functions).err(), Some(ENOENT));
     }
 
     #[test]
     fn a_name_too_long_is_refused() {
-        assert_eq!(
-            attach(&["smcify_a_function_name_that_is_much_longer_than_any_other_name_here"]).err(),
-            Some(EINVAL)
-        );
+        let functions = &["smcify_a_function_name_that_is_much_longer_than_any_other_name_here"];
+        assert_eq!(attach(functions).err(), Some(EINVAL));
     }
 
     #[test]
     fn attaching_twice_is_two_attachments() {
-        let functions = &["update_socket_protocol"];
+        let functions = &["sock_create_kern"];
         let first = attach(functions);
         let second = attach(functions);
         assert!(first.is_ok() && second.is_ok());
