@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # The front door.
 #
-#   make demo, make check, make run CMD='…', make shell, make vng   the lab
+#   make demo, make check, make lint, make run CMD=…, make shell, make vng
 #   make KDIR=<Rust-enabled kernel build> LLVM=1                     the module
 #
 # Everything that kbuild offers for an out-of-tree module works with KDIR:
@@ -9,7 +9,7 @@
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
 KBUILD_GOALS := modules modules_install clean rust-analyzer compile_commands.json
-LAB_GOALS := demo check shell vng
+LAB_GOALS := demo check lint shell vng
 
 .PHONY: $(KBUILD_GOALS) $(LAB_GOALS) run
 .DEFAULT_GOAL := modules
