@@ -15,6 +15,7 @@ use anyhow::Result;
 use anyhow::bail;
 
 use crate::cache::Cache;
+use crate::progress::Step;
 use crate::run;
 use crate::run::cause;
 
@@ -118,16 +119,26 @@ impl Apt {
     }
 }
 
-/// Downloads `uri` to `file`, whose SHA-256 must be `sha256`; takes up a
-/// download that was interrupted. Nothing but the right content gets the name.
-pub(crate) fn download(uri: &str, file: &Path, sha256: &str) -> Result<()> {
+/// Downloads `uri` to `file`, whose SHA-256 must be `sha256`. What another run
+/// left unfinished is taken up; nothing but the right content gets the name.
+pub(crate) fn download(
+    uri: &str,
+    file: &Path,
+    sha256: &str,
+    log: &Path,
+    step: &Step,
+) -> Result<()> {
     let partial = file.with_extension("partial");
     let mut command = Command::new("/usr/lib/apt/apt-helper");
     command
         .args(["-o", "APT::Sandbox::User=", "download-file", uri])
         .arg(&partial);
     command.arg(format!("SHA256:{sha256}"));
-    run::output(command).with_context(|| format!("cannot download {uri}"))?;
+    let said = run::polled(command, log, || {
+        let bytes = fs::metadata(&partial).map_or(0, |data| data.len());
+        step.note(&format!("downloading, {} MB", bytes / 1_000_000));
+    });
+    said.with_context(|| format!("cannot download {uri}"))?;
     fs::rename(&partial, file).with_context(|| format!("cannot write {}", file.display()))
 }
 

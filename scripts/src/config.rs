@@ -30,6 +30,13 @@ pub(crate) fn unmet(fragment: &str, config: &str) -> Vec<String> {
         .collect()
 }
 
+/// The value of the option `name`, a string, in `config`.
+pub(crate) fn text<'a>(config: &'a str, name: &str) -> Option<&'a str> {
+    options(config)
+        .get(name)
+        .map(|value| value.trim_matches('"'))
+}
+
 /// The options that `text` sets; of two lines for one option, the last counts.
 fn options(text: &str) -> BTreeMap<&str, &str> {
     let set = |line: &'_ str| line.starts_with("CONFIG_");
@@ -59,6 +66,12 @@ mod tests {
         assert_eq!(unmet.len(), 5, "{unmet:?}");
         assert_eq!(unmet[0], "CONFIG_A=n is asked for, y came out");
         assert_eq!(unmet[4], "CONFIG_N=21 is asked for, 20 came out");
+    }
+
+    #[test]
+    fn text_is_without_quotes() {
+        assert_eq!(text(CONFIG, "CONFIG_S"), Some("x y"));
+        assert_eq!(text(CONFIG, "CONFIG_GONE"), None);
     }
 
     #[test]

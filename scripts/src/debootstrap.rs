@@ -89,7 +89,7 @@ pub(crate) fn make(cache: &Cache, dir: &Path, step: &Step) -> Result<()> {
                 .arg(SUITE)
                 .arg(&partial)
                 .arg(&apt.site);
-            run::logged(command, &log, step, |line| step.note(line))?;
+            run::logged(command, &log, |line| step.note(said(line)))?;
         }
         false => unprivileged(command, &partial, &apt.site, &log, step)?,
     }
@@ -138,7 +138,7 @@ fn unprivileged(
     // Large, and a place that subordinate ids may enter.
     command.env("TMPDIR", "/var/tmp");
     command.args(["--mode=unshare", "--format=tar", SUITE, "-", site]);
-    let made = run::logged_errors(command, log, step);
+    let made = run::logged_errors(command, log, |line| step.note(said(line)));
     let unpacked = tar.wait().context("cannot wait for tar")?;
     made?;
     if !unpacked.success() {
@@ -175,7 +175,7 @@ fn mmdebstrap(cache: &Cache, apt: &Apt, step: &Step) -> Result<Command> {
     ] {
         let mut command = Command::new("apt-get");
         command.env("DEBIAN_FRONTEND", "noninteractive").args(args);
-        run::logged(command, &log, step, |_| ())?;
+        run::logged(command, &log, |_| ())?;
     }
     Ok(Command::new("mmdebstrap"))
 }
@@ -218,6 +218,11 @@ pub(crate) fn remove(dir: &Path) -> Result<()> {
 fn mounted_below<'a>(mounts: &'a str, dir: &Path) -> Option<&'a str> {
     let mut points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
     points.find(|point| Path::new(point).starts_with(dir))
+}
+
+/// A line of mmdebstrap's without the mark of its kind.
+fn said(line: &str) -> &str {
+    line.strip_prefix("I: ").unwrap_or(line)
 }
 
 /// Whether the lines of `/etc/subuid` give ids to the user.

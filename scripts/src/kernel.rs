@@ -28,7 +28,7 @@ use crate::source::Tree;
 const ROOM: u64 = 3 * GB;
 
 /// The commands of a first build, about; later ones know from the one before.
-const COMMANDS: usize = 2500;
+const COMMANDS: usize = 2700;
 
 /// A kernel to boot and to build the modules against.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,6 +126,11 @@ pub fn kernel(root: &Root, kernel: &Kernel, progress: &Progress) -> Result<Built
     let built = built(kernel.name(), &dir)?;
     root.bind(&built.dir)?;
     root.bind(&built.source)?;
+    let config = fs::read_to_string(dir.join("include/config/auto.conf")).unwrap_or_default();
+    if let Some(compiler) = config::text(&config, "CONFIG_RUSTC_VERSION_TEXT") {
+        same_compiler(compiler, &root.rustc()?)
+            .with_context(|| format!("{} does not serve", dir.display()))?;
+    }
     Ok(built)
 }
 
@@ -158,6 +163,24 @@ fn built(name: String, dir: &Path) -> Result<Built> {
         release,
         source,
     })
+}
+
+/// Rust's modules must be built by the compiler that built the kernel.
+fn same_compiler(kernel: &str, root: &str) -> Result<()> {
+    // Distributions append where they built it.
+    let version = |text: &str| {
+        text.split(" (built")
+            .next()
+            .unwrap_or(text)
+            .trim()
+            .to_string()
+    };
+    if version(kernel) != version(root) {
+        bail!(
+            "it was built by {kernel}, the toolchain root has {root}: build the kernel with that one"
+        );
+    }
+    Ok(())
 }
 
 impl Recipe {
@@ -268,7 +291,7 @@ fn compile(
     let mut make = make(root, tree, dir);
     make.arg(format!("-j{jobs}")).args(["bzImage", "modules"]);
     let mut commands = 0;
-    run::logged(make, log, step, |line| {
+    run::logged(make, log, |line| {
         if line.starts_with("  ") {
             commands += 1;
             step.note(&format!(
@@ -277,7 +300,6 @@ fn compile(
             ));
         }
     })?;
-    step.note(&format!("{commands} objects"));
     Ok(commands)
 }
 
@@ -323,6 +345,18 @@ mod tests {
         assert_ne!(one, identity(&tree("b"), "CONFIG_A=y\n", "clang 19\n"));
         assert_ne!(one, identity(&tree("a"), "CONFIG_A=n\n", "clang 19\n"));
         assert_ne!(one, identity(&tree("a"), "CONFIG_A=y\n", "clang 20\n"));
+    }
+
+    #[test]
+    fn another_compiler_is_refused() {
+        let debian = "rustc 1.85.0 (4d91de4e4 2025-02-17) (built from a source tarball)";
+        assert!(same_compiler(debian, "rustc 1.85.0 (4d91de4e4 2025-02-17)\n").is_ok());
+        let error =
+            same_compiler("rustc 1.95.0 (f2d3ce0bd 2026-03-21)", debian).expect_err("they differ");
+        assert!(
+            error.to_string().contains("built by rustc 1.95.0"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -65,7 +65,7 @@ pub fn modules(root: &Root, built: &Built, progress: &Progress) -> Result<Module
     make.arg(format!("MO={}", dir.display()))
         .arg(format!("-j{jobs}"))
         .args(["LLVM=1", "modules"]);
-    run::logged(make, &root.cache().log(&name), &step, |_| ())?;
+    run::logged(make, &root.cache().log(&name), |_| ())?;
     let order = dir.join("modules.order");
     let order = fs::read_to_string(&order)
         .with_context(|| format!("the build left no {}", order.display()))?;

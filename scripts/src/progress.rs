@@ -2,6 +2,7 @@
 //! What the person who waits sees: which step of how many, for how long
 //! already, and what comes next. A moving line on a terminal, plain lines else.
 
+use std::fmt::Write;
 use std::io::IsTerminal;
 use std::io::stderr;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use std::time::Instant;
 
 use indicatif::MultiProgress;
 use indicatif::ProgressBar;
+use indicatif::ProgressState;
 use indicatif::ProgressStyle;
 
 /// Between two signs of life of a long step when there is no terminal.
@@ -31,11 +33,17 @@ pub struct Progress {
 /// A step under way; shown until dropped. Finish it with [`Step::done`].
 #[derive(Debug)]
 pub struct Step {
+    state: Arc<State>,
+    show: Show,
+}
+
+/// What is shown of a step.
+#[derive(Debug)]
+struct State {
     head: String,
     next: String,
     since: Instant,
-    note: Arc<Mutex<String>>,
-    show: Show,
+    note: Mutex<String>,
 }
 
 #[derive(Debug)]
@@ -58,24 +66,22 @@ impl Progress {
     /// Begins the step `name`.
     pub fn step(&self, name: &str) -> Step {
         let (head, next) = place(&self.steps, name);
-        let note = Arc::new(Mutex::new(String::new()));
-        let since = Instant::now();
+        let state = Arc::new(State {
+            head,
+            next,
+            since: Instant::now(),
+            note: Mutex::default(),
+        });
         let show = match self.terminal {
-            true => Show::Line(self.bars.clone(), self.line(&head, &next)),
+            true => Show::Line(self.bars.clone(), self.line(&state)),
             false => {
-                eprintln!("{head}{next}");
+                eprintln!("{}{}", state.head, state.next);
                 Show::Plain {
-                    _stop: heartbeat(head.clone(), since, Arc::clone(&note)),
+                    _stop: heartbeat(Arc::clone(&state)),
                 }
             }
         };
-        Step {
-            head,
-            next,
-            since,
-            note,
-            show,
-        }
+        Step { state, show }
     }
 
     /// Says something in between.
@@ -87,13 +93,20 @@ impl Progress {
         }
     }
 
-    fn line(&self, head: &str, next: &str) -> ProgressBar {
+    /// A line that draws itself anew with the time that has passed.
+    fn line(&self, step: &Arc<State>) -> ProgressBar {
         let bar = self.bars.add(ProgressBar::new_spinner());
-        if let Ok(style) = ProgressStyle::with_template("{prefix}: {wide_msg}") {
-            bar.set_style(style);
+        let shown = Arc::clone(step);
+        if let Ok(style) = ProgressStyle::with_template("{state}") {
+            bar.set_style(style.with_key(
+                "state",
+                move |_: &ProgressState, out: &mut dyn Write| {
+                    // The terminal's own errors are no reason to stop.
+                    let _ = write!(out, "{}: {}{}", shown.head, shown.now(), shown.next);
+                },
+            ));
         }
-        bar.set_prefix(head.to_string());
-        bar.set_message(format!("0:00{next}"));
+        bar.enable_steady_tick(Duration::from_millis(250));
         bar
     }
 }
@@ -101,24 +114,37 @@ impl Progress {
 impl Step {
     /// Shows `text`, how far the step is.
     pub fn note(&self, text: &str) {
-        *self.note.lock().unwrap_or_else(PoisonError::into_inner) = text.to_string();
-        self.tick();
-    }
-
-    /// Shows the time that has passed; called at least once a second.
-    pub(crate) fn tick(&self) {
-        if let Show::Line(_, bar) = &self.show {
-            bar.set_message(format!("{}{}", state(&self.note, self.since), self.next));
-        }
+        *self
+            .state
+            .note
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = text.to_string();
     }
 
     /// Ends the step and leaves a line that says how long it took.
     pub fn done(self) {
-        let line = format!("{}: done, {}", self.head, state(&self.note, self.since));
+        let line = format!(
+            "{}: done in {}",
+            self.state.head,
+            clock(self.state.since.elapsed())
+        );
         match &self.show {
-            Show::Line(bars, _) => drop(bars.println(line)),
+            Show::Line(bars, bar) => {
+                bar.finish_and_clear();
+                // The terminal's own errors are no reason to stop.
+                drop(bars.println(line));
+            }
             Show::Plain { .. } => eprintln!("{line}"),
         }
+    }
+}
+
+impl State {
+    /// The note and the time since the step began.
+    fn now(&self) -> String {
+        let note = self.note.lock().unwrap_or_else(PoisonError::into_inner);
+        let comma = if note.is_empty() { "" } else { ", " };
+        format!("{note}{comma}{}", clock(self.since.elapsed()))
     }
 }
 
@@ -132,11 +158,11 @@ impl Drop for Step {
 }
 
 /// Prints a line each [`HEARTBEAT`] until the sender that it returns is dropped.
-fn heartbeat(head: String, since: Instant, note: Arc<Mutex<String>>) -> mpsc::Sender<()> {
+fn heartbeat(step: Arc<State>) -> mpsc::Sender<()> {
     let (stop, stopped) = mpsc::channel();
     thread::spawn(move || {
         while stopped.recv_timeout(HEARTBEAT) == Err(RecvTimeoutError::Timeout) {
-            eprintln!("{head}: {}", state(&note, since));
+            eprintln!("{}: {}", step.head, step.now());
         }
     });
     stop
@@ -152,13 +178,6 @@ fn place(steps: &[String], name: &str) -> (String, String) {
         format!("[{}/{}] {name}", index + 1, steps.len()),
         next.unwrap_or_default(),
     )
-}
-
-/// The note and the time since `since`.
-fn state(note: &Mutex<String>, since: Instant) -> String {
-    let note = note.lock().unwrap_or_else(PoisonError::into_inner);
-    let comma = if note.is_empty() { "" } else { ", " };
-    format!("{note}{comma}{}", clock(since.elapsed()))
 }
 
 /// Minutes and seconds.

@@ -77,7 +77,12 @@ impl Root {
         for path in ["/dev", "/proc", "/sys"].map(PathBuf::from) {
             root.mount_point(&path)?;
         }
-        for path in [&env::temp_dir(), root.cache.dir(), checkout()] {
+        for path in [
+            Path::new("/tmp"),
+            &env::temp_dir(),
+            root.cache.dir(),
+            checkout(),
+        ] {
             root.bind(path)?;
         }
         Ok(root)
@@ -134,6 +139,13 @@ impl Root {
             .args(TOOLCHAIN);
         run::output(command)
             .context("the toolchain root is not complete; remove it and start again")
+    }
+
+    /// What the Rust compiler calls itself.
+    pub(crate) fn rustc(&self) -> Result<String> {
+        let mut command = self.command("rustc");
+        command.arg("--version");
+        Ok(run::output(command)?.trim().to_string())
     }
 
     fn mount_point(&self, path: &Path) -> Result<()> {

@@ -12,8 +12,6 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 use std::process::Stdio;
-use std::sync::mpsc;
-use std::sync::mpsc::RecvTimeoutError;
 use std::thread;
 use std::time::Duration;
 
@@ -23,33 +21,30 @@ use anyhow::bail;
 use rustix::pipe::PipeFlags;
 use rustix::pipe::pipe_with;
 
-use crate::progress::Step;
-
 /// Lines of the log that an error repeats.
 const EXCERPT: usize = 15;
 
 /// Runs `command`, writes what it prints to `log` (made anew) and gives each line
 /// to `line`. Standard output joins standard error in the log.
-pub(crate) fn logged(
-    mut command: Command,
-    log: &Path,
-    step: &Step,
-    line: impl FnMut(&str),
-) -> Result<()> {
+pub(crate) fn logged(mut command: Command, log: &Path, line: impl FnMut(&str)) -> Result<()> {
     let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).context("cannot make a pipe")?;
     let both = writer.try_clone().context("cannot duplicate a pipe")?;
     command
         .stdout(Stdio::from(both))
         .stderr(Stdio::from(writer));
-    supervise(command, File::from(reader), log, step, line)
+    supervise(command, File::from(reader), log, line)
 }
 
 /// As [`logged`], but standard output goes where `command` says; standard error
 /// alone is logged.
-pub(crate) fn logged_errors(mut command: Command, log: &Path, step: &Step) -> Result<()> {
+pub(crate) fn logged_errors(
+    mut command: Command,
+    log: &Path,
+    line: impl FnMut(&str),
+) -> Result<()> {
     let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).context("cannot make a pipe")?;
     command.stderr(Stdio::from(writer));
-    supervise(command, File::from(reader), log, step, |_| ())
+    supervise(command, File::from(reader), log, line)
 }
 
 /// What `command` prints; the error says what it said when it fails.
@@ -63,6 +58,33 @@ pub(crate) fn output(mut command: Command) -> Result<String> {
         bail!("{name} failed ({}): {}", output.status, cause(&said));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Runs `command` and calls `poll` twice a second meanwhile; what it prints goes
+/// to `log`, the cause alone into the error.
+pub(crate) fn polled(mut command: Command, log: &Path, mut poll: impl FnMut()) -> Result<()> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output = create(log)?;
+    let both = output.try_clone().context("cannot duplicate a file")?;
+    command.stdin(Stdio::null()).stdout(both).stderr(output);
+    let mut child = command
+        .spawn()
+        .with_context(|| format!("cannot run {name}"))?;
+    let status = loop {
+        if let Some(status) = child
+            .try_wait()
+            .with_context(|| format!("cannot wait for {name}"))?
+        {
+            break status;
+        }
+        poll();
+        thread::sleep(Duration::from_millis(500));
+    };
+    if !status.success() {
+        let said = fs::read_to_string(log).unwrap_or_default();
+        bail!("{name} failed ({status}): {}", cause(&said));
+    }
+    Ok(())
 }
 
 /// The one line of a program's complaints that says the most: apt's first
@@ -79,7 +101,6 @@ fn supervise(
     mut command: Command,
     output: File,
     log: &Path,
-    step: &Step,
     mut line: impl FnMut(&str),
 ) -> Result<()> {
     let name = command.get_program().to_string_lossy().into_owned();
@@ -91,22 +112,15 @@ fn supervise(
     // The command holds the pipe's other end; without this the pipe never ends.
     drop(command);
     let mut tail = VecDeque::new();
-    let lines = read_lines(output);
-    loop {
-        match lines.recv_timeout(Duration::from_millis(500)) {
-            Ok(text) => {
-                writeln!(file, "{text}")
-                    .with_context(|| format!("cannot write {}", log.display()))?;
-                line(&text);
-                tail.push_back(text);
-                if tail.len() > EXCERPT {
-                    tail.pop_front();
-                }
-            }
-            Err(RecvTimeoutError::Timeout) => step.tick(),
-            Err(RecvTimeoutError::Disconnected) => break,
+    for_lines(output, |text| {
+        writeln!(file, "{text}").with_context(|| format!("cannot write {}", log.display()))?;
+        line(&text);
+        tail.push_back(text);
+        if tail.len() > EXCERPT {
+            tail.pop_front();
         }
-    }
+        Ok(())
+    })?;
     let status = child
         .wait()
         .with_context(|| format!("cannot wait for {name}"))?;
@@ -129,31 +143,24 @@ fn create(log: &Path) -> Result<File> {
     made.with_context(|| format!("cannot write the log {}", log.display()))
 }
 
-/// The lines of `output`, read by a thread of their own so that the receiver can
-/// wait with a time limit.
-fn read_lines(output: File) -> mpsc::Receiver<String> {
-    let (send, receive) = mpsc::sync_channel(1024);
-    thread::spawn(move || {
-        let mut output = BufReader::new(output);
-        let mut bytes = Vec::new();
-        while output
-            .read_until(b'\n', &mut bytes)
-            .is_ok_and(|read| read > 0)
-        {
-            let text = String::from_utf8_lossy(&bytes).trim_end().to_string();
-            bytes.clear();
-            if send.send(text).is_err() {
-                break;
-            }
-        }
-    });
-    receive
+/// Gives `line` each line of `output`, which need not be UTF-8.
+fn for_lines(output: File, mut line: impl FnMut(String) -> Result<()>) -> Result<()> {
+    let mut output = BufReader::new(output);
+    let mut bytes = Vec::new();
+    while output
+        .read_until(b'\n', &mut bytes)
+        .context("cannot read a pipe")?
+        > 0
+    {
+        line(String::from_utf8_lossy(&bytes).trim_end().to_string())?;
+        bytes.clear();
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::progress::Progress;
 
     fn sh(script: &str) -> Command {
         let mut command = Command::new("sh");
@@ -165,12 +172,9 @@ mod tests {
     fn a_failure_shows_the_end_of_its_log() {
         let dir = std::env::temp_dir().join(format!("setup-run-{}", std::process::id()));
         let log = dir.join("x.log");
-        let step = Progress::new(["x"]).step("x");
         let mut seen = 0;
-        let error = logged(sh("seq 100; echo bad >&2; exit 3"), &log, &step, |_| {
-            seen += 1
-        })
-        .expect_err("exit 3 is a failure");
+        let error = logged(sh("seq 100; echo bad >&2; exit 3"), &log, |_| seen += 1)
+            .expect_err("exit 3 is a failure");
         let said = format!("{error:#}");
         assert_eq!(seen, 101);
         assert!(
@@ -178,7 +182,7 @@ mod tests {
             "{said}"
         );
         assert!(said.contains(&*log.to_string_lossy()), "{said}");
-        logged(sh("true"), &log, &step, |_| ()).expect("true succeeds");
+        logged(sh("true"), &log, |_| ()).expect("true succeeds");
         fs::remove_dir_all(dir).expect("made above");
     }
 

@@ -152,15 +152,14 @@ impl Source {
         fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
         step.note("looking for a Debian mirror");
         let pool = Apt::open(root.cache())?.pool(NEIGHBOUR)?;
-        step.note("downloading");
-        apt::download(&format!("{pool}/{}", self.package), &file, self.sha256).with_context(
-            || {
-                format!(
-                    "no source of Linux {}; {} may name a tarball or tree of yours",
-                    self.version, self.variable
-                )
-            },
-        )?;
+        let uri = format!("{pool}/{}", self.package);
+        let log = root.cache().log(&self.step());
+        apt::download(&uri, &file, self.sha256, &log, step).with_context(|| {
+            format!(
+                "no source of Linux {}; {} may name a tarball or tree of yours",
+                self.version, self.variable
+            )
+        })?;
         Ok(file)
     }
 }
