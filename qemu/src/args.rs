@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The command line of `cargo lab`.
+
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::Args;
+use clap::Parser;
+use clap::Subcommand;
+use setup::Kernel;
+
+const STATUS: &str = "\
+Exit status of `lab run`:
+  CMD's own (128 + the signal's number when one killed it), or
+  70  the kernel printed a report: KASAN, lockdep, RCU, WARNING, BUG, kmemleak, …
+  71  the guest died, or QEMU ended, before CMD did
+  72  the guest was still running when --timeout was over
+  73  the lab could not start it: set-up, image or QEMU";
+
+/// Boots smcify in QEMU guests, watches their kernel log, reports.
+#[derive(Debug, Parser)]
+#[command(name = "lab", bin_name = "cargo lab", version, after_help = STATUS)]
+pub struct Lab {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run CMD in a guest with smcify loaded; ends with CMD's exit status.
+    Run(Run),
+    /// Open an interactive shell in a guest with smcify loaded.
+    Shell(Shell),
+    /// Run the host's tests and all scenarios; ends with `N passed, N failed`.
+    Check(Check),
+    /// Show what smcify does to unmodified programs: a table, before and after.
+    Demo,
+    /// Run the scenarios under virtme-ng.
+    Vng(Check),
+    /// Fetch and build everything the lab needs, and stop there.
+    Setup(Setup),
+}
+
+/// What is common to all guests.
+#[derive(Args, Clone, Debug)]
+pub struct Machine {
+    /// `fixed` (7.2.12), `vulnerable` (6.16.12) or the build directory of a Rust-enabled kernel.
+    #[arg(long, default_value = "fixed", value_name = "fixed|vulnerable|DIR")]
+    pub kernel: KernelName,
+    /// Leave loading smcify.ko to CMD; it lies in /modules.
+    #[arg(long)]
+    pub no_module: bool,
+    /// Do not add a user EID: SMC then finds no device on x86 and falls back to TCP.
+    #[arg(long)]
+    pub no_ueid: bool,
+    /// Copy FILE to /files; a dynamic program's libraries come along.
+    #[arg(long, value_name = "FILE")]
+    pub with: Vec<PathBuf>,
+    /// Memory of a guest, in MiB.
+    #[arg(long, default_value_t = 2048, value_name = "MIB")]
+    pub memory: u32,
+    /// Processors of a guest.
+    #[arg(long, default_value_t = 2, value_name = "N")]
+    pub cpus: u32,
+}
+
+#[derive(Args, Debug)]
+pub struct Run {
+    #[command(flatten)]
+    pub machine: Machine,
+    /// Boot two guests with a network between them, CMD runs in both: LAB_NODE is 0 or 1.
+    #[arg(long, default_value_t = 1, value_name = "1|2", value_parser = clap::value_parser!(u8).range(1..=2))]
+    pub guests: u8,
+    /// Add a soft-RoCE device to each of two guests.
+    #[arg(long)]
+    pub rxe: bool,
+    /// Seconds after which the guests are killed.
+    #[arg(long, default_value_t = 600, value_name = "SECS")]
+    pub timeout: u64,
+    /// Give CMD the terminal.
+    #[arg(long, conflicts_with_all = ["guests", "timeout"])]
+    pub interactive: bool,
+    /// A FILE of --with, a program of the guest, or one of Debian (iperf3, bpftool, ip, sh, …).
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub command: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct Shell {
+    #[command(flatten)]
+    pub machine: Machine,
+}
+
+#[derive(Args, Debug)]
+pub struct Check {
+    /// Only these scenarios; `cargo lab run -- guest list` names them.
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Only on this kernel.
+    #[arg(long, value_name = "fixed|vulnerable|DIR")]
+    pub kernel: Option<KernelName>,
+}
+
+#[derive(Args, Debug)]
+pub struct Setup {
+    /// Only this kernel; both of the lab's without it.
+    #[arg(long, value_name = "fixed|vulnerable|DIR")]
+    pub kernel: Option<KernelName>,
+}
+
+/// A kernel as the user names it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum KernelName {
+    Fixed,
+    Vulnerable,
+    Dir(PathBuf),
+}
+
+impl FromStr for KernelName {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<KernelName, Infallible> {
+        Ok(match text {
+            "fixed" => KernelName::Fixed,
+            "vulnerable" => KernelName::Vulnerable,
+            dir => KernelName::Dir(dir.into()),
+        })
+    }
+}
+
+impl KernelName {
+    /// What the set-up calls it.
+    pub fn kernel(&self) -> Kernel {
+        match self {
+            KernelName::Fixed => Kernel::Fixed,
+            KernelName::Vulnerable => Kernel::Vulnerable,
+            KernelName::Dir(dir) => Kernel::Dir(dir.clone()),
+        }
+    }
+
+    /// What the list of scenarios calls it: a tree of one's own counts as fixed.
+    pub fn group(&self) -> &'static str {
+        match self {
+            KernelName::Fixed | KernelName::Dir(_) => "fixed",
+            KernelName::Vulnerable => "vulnerable",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Lab::command().debug_assert();
+    }
+
+    #[test]
+    fn what_follows_the_dashes_belongs_to_the_command() {
+        let words = ["lab", "run", "--guests", "2", "--", "ip", "--json", "link"];
+        let Command::Run(run) = Lab::parse_from(words).command else {
+            panic!("`run` was asked for");
+        };
+        assert_eq!((run.guests, run.command.len()), (2, 3));
+        assert_eq!(run.machine.kernel, KernelName::Fixed);
+    }
+}

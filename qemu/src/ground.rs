@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What a guest is made from: the root, a kernel, our modules, the guest's programs.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::Context;
+use anyhow::Result;
+use anyhow::bail;
+use guest::PROGRAMS;
+use setup::Built;
+use setup::Cache;
+use setup::Kernel;
+use setup::Progress;
+use setup::Root;
+
+use crate::args::KernelName;
+use crate::qemu::Accel;
+
+/// The target of the guest's programs: static, so that they run in any guest.
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+/// Directories of runs that are kept.
+const KEPT: usize = 30;
+
+/// All that does not depend on the kernel.
+pub struct Ground {
+    pub root: Root,
+    pub progress: Progress,
+    /// Where the guest's static programs are on the host.
+    pub programs: PathBuf,
+}
+
+/// A kernel with our modules for it.
+pub struct Bench {
+    pub built: Built,
+    pub modules: Vec<PathBuf>,
+    pub accel: Accel,
+}
+
+impl Ground {
+    /// Makes what is missing; `kernels` will be asked for, then come `steps`.
+    pub fn prepare(kernels: &[KernelName], steps: &[&str]) -> Result<Ground> {
+        let kernels: Vec<Kernel> = kernels.iter().map(KernelName::kernel).collect();
+        let mut all = setup::steps(&kernels);
+        all.extend(steps.iter().map(|step| step.to_string()));
+        let progress = Progress::new(all);
+        let root = Root::ensure(&Cache::open()?, &progress)?;
+        let programs = build_guest()?;
+        Ok(Ground { root, progress, programs })
+    }
+
+    /// The kernel and the modules.
+    pub fn bench(&self, kernel: &KernelName) -> Result<Bench> {
+        let built = setup::kernel(&self.root, &kernel.kernel(), &self.progress)?;
+        let modules = setup::modules(&self.root, &built, &self.progress)?.all;
+        let probe = runs().join(format!("probe-{}", std::process::id()));
+        let accel = Accel::choose(&self.root, &built.image, &probe)?;
+        Ok(Bench { built, modules, accel })
+    }
+
+    /// Copies of modules for `bench` without debug information.
+    pub fn stripped(&self, bench: &Bench, modules: &[PathBuf]) -> Result<Vec<PathBuf>> {
+        strip(&self.root, modules, &setup::checkout().join("target/stripped").join(&bench.built.name))
+    }
+}
+
+/// Copies `modules` to `dir` without their debug information, which is most of
+/// their size; returns the copies' paths. A copy that is newer is kept.
+fn strip(root: &Root, modules: &[PathBuf], dir: &Path) -> Result<Vec<PathBuf>> {
+    fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    let modified = |path: &Path| path.metadata().and_then(|it| it.modified()).ok();
+    let mut copies = Vec::new();
+    for module in modules {
+        let copy = dir.join(module.file_name().unwrap_or_default());
+        if modified(&copy) < modified(module) {
+            let partial = copy.with_extension(format!("{}", std::process::id()));
+            let mut strip = root.command("llvm-strip-19");
+            let done = strip.arg("--strip-debug").arg("-o").arg(&partial).arg(module).status();
+            if !done.context("cannot run llvm-strip")?.success() {
+                bail!("llvm-strip cannot strip {}", module.display());
+            }
+            fs::rename(&partial, &copy).with_context(|| format!("cannot make {}", copy.display()))?;
+        }
+        copies.push(copy);
+    }
+    Ok(copies)
+}
+
+/// Where the runs' directories are.
+fn runs() -> PathBuf {
+    setup::checkout().join("target/lab")
+}
+
+/// Makes the directory of a new run, numbered, and removes those of long ago.
+pub fn new_run(what: &str) -> Result<PathBuf> {
+    let runs = runs();
+    fs::create_dir_all(&runs).with_context(|| format!("cannot make {}", runs.display()))?;
+    let mut old: Vec<(u32, PathBuf)> = Vec::new();
+    for entry in fs::read_dir(&runs).with_context(|| format!("cannot read {}", runs.display()))? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let number = name.split('-').next().and_then(|number| number.parse().ok());
+        old.extend(number.map(|number| (number, path)));
+    }
+    old.sort();
+    for (_, path) in old.iter().rev().skip(KEPT) {
+        // Another lab may be removing the same.
+        let _ = fs::remove_dir_all(path);
+    }
+    let mut number = old.last().map_or(1, |(number, _)| number + 1);
+    loop {
+        let dir = runs.join(format!("{number:04}-{what}"));
+        match fs::create_dir(&dir) {
+            Ok(()) => return Ok(dir),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(error).with_context(|| format!("cannot make {}", dir.display())),
+        }
+    }
+}
+
+/// Builds the guest's programs and says where they are.
+fn build_guest() -> Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
+    let target_dir = setup::checkout().join("target");
+    let mut build = Command::new(cargo);
+    build.args(["build", "--quiet", "--release", "--package", "guest", "--target", TARGET]);
+    build.arg("--target-dir").arg(&target_dir);
+    build.current_dir(setup::checkout());
+    build.env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-C target-feature=+crt-static");
+    let status = build.status().context("cannot run cargo to build the guest's programs")?;
+    if !status.success() {
+        bail!("the guest's programs do not build; cargo says why above");
+    }
+    let dir = target_dir.join(TARGET).join("release");
+    let missing = PROGRAMS.iter().find(|(name, _)| !dir.join(name).is_file());
+    match missing {
+        Some((name, _)) => bail!("the build left no {}", Path::new(&dir).join(name).display()),
+        None => Ok(dir),
+    }
+}

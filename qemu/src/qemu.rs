@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0
+//! QEMU's command line for a guest, and the choice between KVM and TCG.
+
+use std::fs;
+use std::path::Path;
+use std::process::Child;
+use std::process::Command;
+use std::process::Stdio;
+use std::thread::sleep;
+use std::time::Duration;
+use std::time::Instant;
+
+use anyhow::Context;
+use anyhow::Result;
+use setup::Root;
+
+/// How QEMU runs the guest's instructions.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Accel {
+    Kvm,
+    Tcg,
+}
+
+/// The kernel log of a guest, below its directory.
+pub const SERIAL: &str = "serial.log";
+/// The kernel that a guest boots, below its directory.
+pub const KERNEL: &str = "bzImage";
+/// The guest's initramfs, below its directory.
+pub const INITRAMFS: &str = "initramfs.cpio";
+/// The network between two guests, from a guest's directory.
+const NETWORK: &str = "../net.sock";
+
+/// A PC without what no guest of ours has a use for. Interpreting its ACPI tables
+/// is most of a boot under TCG and KASAN, and hot-plugging is most of the tables.
+const MACHINE: [&str; 6] = [
+    "-machine",
+    "pc,hpet=off,usb=off,vmport=off",
+    "-global",
+    "PIIX4_PM.acpi-root-pci-hotplug=off",
+    "-global",
+    "PIIX4_PM.acpi-pci-hotplug-with-bridge-support=off",
+];
+
+/// A boot that is no good is known for what it is after this long.
+const PROBE: Duration = Duration::from_secs(8);
+
+/// The shape of a guest.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    pub accel: Accel,
+    pub memory: u32,
+    pub cpus: u32,
+    /// Which of the guests on a network it is, if there is a network.
+    pub node: Option<u8>,
+    /// Whether QEMU owns the terminal.
+    pub interactive: bool,
+}
+
+impl Shape {
+    /// QEMU, ready to be started, for the guest whose files are in `dir`.
+    pub fn command(&self, root: &Root, dir: &Path) -> Command {
+        let mut qemu = bare(root, self.accel, dir);
+        qemu.args(["-smp", &self.cpus.to_string()]);
+        qemu.args(["-m", &format!("{}M", self.memory)]);
+        qemu.args(["-initrd", INITRAMFS]);
+        qemu.args(["-append", &self.kernel_line()]);
+        qemu.args(["-device", "virtio-serial-pci"]);
+        qemu.args(["-chardev", "stdio,id=command,signal=off"]);
+        qemu.args(["-device", "virtconsole,chardev=command"]);
+        if let Some(node) = self.node {
+            qemu.args(["-netdev", &netdev(node)]);
+            let mac = format!("52:54:00:99:00:{:02x}", node + 1);
+            qemu.args(["-device", &format!("virtio-net-pci,netdev=net,mac={mac}")]);
+        }
+        if !self.interactive {
+            qemu.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        }
+        qemu
+    }
+
+    fn kernel_line(&self) -> String {
+        let mut line = "console=ttyS0 ignore_loglevel printk.devkmsg=on panic=-1 nokaslr".to_string();
+        if self.accel == Accel::Tcg {
+            // An emulated processor is too slow for the kernel's idea of a watchdog's patience.
+            line += " tsc=nowatchdog no_timer_check";
+        }
+        line
+    }
+}
+
+/// What every QEMU of ours is: one kernel, one serial line, nothing else.
+fn bare(root: &Root, accel: Accel, dir: &Path) -> Command {
+    let mut qemu = root.command("qemu-system-x86_64");
+    qemu.current_dir(dir);
+    qemu.args(["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]);
+    match accel {
+        Accel::Kvm => qemu.args(["-accel", "kvm", "-cpu", "max"]),
+        Accel::Tcg => qemu.args(["-accel", "tcg,thread=multi", "-cpu", "max"]),
+    };
+    qemu.args(MACHINE).args(["-kernel", KERNEL]);
+    qemu.args(["-serial", &format!("file:{SERIAL}")]);
+    qemu
+}
+
+fn netdev(node: u8) -> String {
+    let end = if node == 0 { "server=on" } else { "server=off,reconnect-ms=100" };
+    format!("stream,id=net,{end},addr.type=unix,addr.path={NETWORK}")
+}
+
+impl Accel {
+    /// KVM if a guest really starts with it here, else TCG. Asked once in the
+    /// life of a running host; `dir` is for the attempt, `image` a kernel.
+    pub fn choose(root: &Root, image: &Path, dir: &Path) -> Result<Accel> {
+        let usable = fs::OpenOptions::new().read(true).write(true).open("/dev/kvm").is_ok();
+        if !usable {
+            return Ok(Accel::Tcg);
+        }
+        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        let memo = root.cache().dir().join("accel");
+        let known = fs::read_to_string(&memo).unwrap_or_default();
+        match known.strip_prefix(boot.trim()).map(str::trim) {
+            Some("kvm") => return Ok(Accel::Kvm),
+            Some("tcg") => return Ok(Accel::Tcg),
+            _ => {}
+        }
+        let (accel, name) = match starts_with_kvm(root, image, dir)? {
+            true => (Accel::Kvm, "kvm"),
+            false => (Accel::Tcg, "tcg"),
+        };
+        let text = format!("{} {name}\n", boot.trim());
+        fs::write(&memo, text).with_context(|| format!("cannot write {}", memo.display()))?;
+        Ok(accel)
+    }
+}
+
+/// Boots `image`, without a file system: what counts is that it says a word.
+fn starts_with_kvm(root: &Root, image: &Path, dir: &Path) -> Result<bool> {
+    fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    let kernel = dir.join(KERNEL);
+    fs::copy(image, &kernel).with_context(|| format!("cannot copy {}", image.display()))?;
+    let mut qemu = bare(root, Accel::Kvm, dir);
+    qemu.args(["-smp", "2", "-m", "1G", "-append", "console=ttyS0 panic=-1"]);
+    qemu.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = qemu.spawn().context("cannot start QEMU")?;
+    let spoke = speaks(&mut child, &dir.join(SERIAL));
+    // It has served its purpose, whether it still runs or not.
+    let _ = child.kill();
+    let _ = child.wait();
+    let _ = fs::remove_dir_all(dir);
+    Ok(spoke)
+}
+
+/// Whether the guest comes far enough to have found its second processor.
+fn speaks(child: &mut Child, serial: &Path) -> bool {
+    let since = Instant::now();
+    while since.elapsed() < PROBE {
+        sleep(Duration::from_millis(100));
+        let said = fs::read(serial).unwrap_or_default();
+        if String::from_utf8_lossy(&said).contains("smp: Brought up") {
+            return true;
+        }
+        if !matches!(child.try_wait(), Ok(None)) {
+            return false;
+        }
+    }
+    false
+}

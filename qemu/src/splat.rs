@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Finds the kernel's complaints in a serial log and cuts out each report.
+
+use std::fmt;
+
+/// A report longer than this is cut: what matters is at its head.
+const LONGEST_REPORT: usize = 150;
+
+/// What a report complains about.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    Kasan,
+    Lockdep,
+    Rcu,
+    Kmemleak,
+    Refcount,
+    RefTracker,
+    NetdevLeak,
+    Odebug,
+    Ubsan,
+    Atomic,
+    Lockup,
+    HungTask,
+    Oops,
+    Panic,
+    Warning,
+    Bug,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Kind::Kasan => "KASAN",
+            Kind::Lockdep => "lockdep",
+            Kind::Rcu => "RCU",
+            Kind::Kmemleak => "kmemleak",
+            Kind::Refcount => "refcount",
+            Kind::RefTracker => "ref_tracker",
+            Kind::NetdevLeak => "netdev leak",
+            Kind::Odebug => "ODEBUG",
+            Kind::Ubsan => "UBSAN",
+            Kind::Atomic => "sleep in atomic",
+            Kind::Lockup => "lockup",
+            Kind::HungTask => "hung task",
+            Kind::Oops => "Oops",
+            Kind::Panic => "panic",
+            Kind::Warning => "WARNING",
+            Kind::Bug => "BUG",
+        })
+    }
+}
+
+/// One report of the kernel.
+#[derive(Clone, Debug)]
+pub struct Splat {
+    pub kind: Kind,
+    /// The line that names the complaint, without its time stamp.
+    pub title: String,
+    /// The scenario that was running, if any was.
+    pub scenario: Option<String>,
+    /// The report, from its first line to its last, as printed.
+    pub excerpt: Vec<String>,
+}
+
+impl Splat {
+    /// The first function of the report that is not the reporter itself.
+    pub fn function(&self) -> Option<String> {
+        let lines = || self.excerpt.iter().map(|line| message(line));
+        let trace = || lines().skip_while(|line| !line.starts_with("Call Trace:"));
+        named_function(&self.title)
+            .or_else(|| trace().find_map(trace_function))
+            .or_else(|| lines().find_map(trace_function))
+    }
+
+    /// One line: the kind and where, such as `KASAN slab-use-after-free in seq_show`.
+    pub fn summary(&self) -> String {
+        let what = match self.kind {
+            Kind::Kasan => self.title.trim_start_matches("BUG: KASAN: "),
+            _ => self.title.as_str(),
+        };
+        let what = what.split_once(" in ").map_or(what, |(what, _)| what);
+        match self.function() {
+            Some(function) => format!("{}: {what} in {function}", self.kind),
+            None => format!("{}: {what}", self.kind),
+        }
+    }
+}
+
+/// What a line must contain to open a report; the first that fits names the kind.
+const HEADERS: [(&str, Kind); 42] = [
+    ("BUG: KASAN: ", Kind::Kasan),
+    ("WARNING: possible circular locking", Kind::Lockdep),
+    ("WARNING: possible recursive locking", Kind::Lockdep),
+    ("WARNING: possible irq lock inversion", Kind::Lockdep),
+    ("WARNING: inconsistent lock state", Kind::Lockdep),
+    ("-unsafe lock order detected", Kind::Lockdep),
+    ("WARNING: bad unlock balance", Kind::Lockdep),
+    ("WARNING: bad contention", Kind::Lockdep),
+    ("WARNING: Nested lock was not taken", Kind::Lockdep),
+    ("WARNING: held lock freed", Kind::Lockdep),
+    ("WARNING: lock held when returning", Kind::Lockdep),
+    ("BUG: Invalid wait context", Kind::Lockdep),
+    ("INFO: trying to register non-static key", Kind::Lockdep),
+    ("BUG: MAX_LOCK", Kind::Lockdep),
+    ("DEBUG_LOCKS_WARN_ON", Kind::Lockdep),
+    ("WARNING: suspicious RCU usage", Kind::Rcu),
+    ("self-detected stall", Kind::Rcu),
+    ("detected stalls on CPUs/tasks", Kind::Rcu),
+    ("detected expedited stalls", Kind::Rcu),
+    ("rcu_tasks detected stalls", Kind::Rcu),
+    ("new suspected memory leaks", Kind::Kmemleak),
+    ("unreferenced object 0x", Kind::Kmemleak),
+    ("refcount_t: ", Kind::Refcount),
+    ("ref_tracker: ", Kind::RefTracker),
+    ("to become free. Usage count", Kind::NetdevLeak),
+    ("ODEBUG: ", Kind::Odebug),
+    ("UBSAN: ", Kind::Ubsan),
+    ("BUG: sleeping function called", Kind::Atomic),
+    ("BUG: scheduling while atomic", Kind::Atomic),
+    ("BUG: soft lockup", Kind::Lockup),
+    ("BUG: workqueue lockup", Kind::Lockup),
+    ("Watchdog detected hard LOCKUP", Kind::Lockup),
+    (" blocked for more than ", Kind::HungTask),
+    ("general protection fault", Kind::Oops),
+    ("BUG: kernel NULL pointer", Kind::Oops),
+    ("BUG: unable to handle", Kind::Oops),
+    ("kernel BUG at ", Kind::Bug),
+    ("Oops: ", Kind::Oops),
+    ("Kernel panic - not syncing", Kind::Panic),
+    ("rust_kernel: panicked at", Kind::Panic),
+    ("WARNING: ", Kind::Warning),
+    ("BUG: ", Kind::Bug),
+];
+
+/// Lines that look like a header and are none, each with the reason.
+/// Nothing else is ever passed over.
+const ALLOWED: [(&str, &str); 1] = [(
+    "Unprivileged eBPF is enabled",
+    "The CPU that QEMU models has eIBRS and the kernel says so at boot; nothing went wrong.",
+)];
+
+/// Before each line of a leak report, which the guest's init prints.
+const LEAK: &str = "lab: kmemleak: ";
+
+/// The message of a console line: without `\r`, time stamp, caller and [`LEAK`].
+pub fn message(line: &str) -> &str {
+    let mut rest = line.trim_end();
+    while let Some(inner) = rest.strip_prefix('[') {
+        let Some((stamp, after)) = inner.split_once(']') else {
+            break;
+        };
+        let stamp = stamp.trim_start();
+        let caller = stamp.starts_with(['T', 'C']) && stamp[1..].parse::<u32>().is_ok();
+        if !caller && stamp.parse::<f64>().is_err() {
+            break;
+        }
+        rest = after.strip_prefix(' ').unwrap_or(after);
+        // The caller field stands right after the stamp, padded with blanks.
+        if rest.trim_start().starts_with("[T") || rest.trim_start().starts_with("[C") {
+            rest = rest.trim_start();
+        }
+    }
+    rest.strip_prefix(LEAK).unwrap_or(rest)
+}
+
+fn header(message: &str) -> Option<Kind> {
+    if ALLOWED.iter().any(|(text, _)| message.contains(text)) {
+        return None;
+    }
+    let found = HEADERS.iter().find(|(text, _)| message.contains(text));
+    found.map(|(_, kind)| *kind)
+}
+
+fn bare(name: &str) -> Option<String> {
+    let name = name.split(['+', '/', ' ', ',', '(']).next()?;
+    let sound = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    (sound && !name.contains('.')).then(|| name.to_string())
+}
+
+/// The function that a header names itself, as in `… in seq_show+0x1/0x2`.
+fn named_function(title: &str) -> Option<String> {
+    let mut words = title.split_whitespace();
+    words.find(|word| word.contains("+0x")).and_then(bare)
+}
+
+/// Functions that only print or check: never the culprit.
+const REPORTERS: [&str; 33] = [
+    "dump_stack",
+    "show_stack",
+    "print_",
+    "kasan_",
+    "__asan_",
+    "check_noncircular",
+    "check_prev_add",
+    "check_wait_context",
+    "validate_chain",
+    "mark_lock",
+    "__lock_acquire",
+    "lock_acquire",
+    "lock_release",
+    "__lock_release",
+    "lockdep_",
+    "__might_resched",
+    "__might_sleep",
+    "__schedule_bug",
+    "__warn",
+    "report_bug",
+    "handle_bug",
+    "exc_",
+    "asm_exc_",
+    "ubsan_",
+    "__ubsan_",
+    "debug_print_object",
+    "refcount_warn_saturate",
+    "kmemleak_alloc",
+    "kmem_cache_alloc",
+    "kmalloc",
+    "__kmalloc",
+    "__kvmalloc",
+    "slab_post_alloc",
+];
+
+/// A `func+0x1/0x2` line of a call trace, or `RIP: 0010:func+…`.
+fn trace_function(message: &str) -> Option<String> {
+    let text = match message.split_once("RIP: 0010:") {
+        Some((_, text)) => text,
+        None if message.starts_with(' ') => message.trim_start(),
+        None => return None,
+    };
+    let text = text.trim_start_matches("? ");
+    let name = text.contains("+0x").then(|| bare(text))??;
+    let reporter = REPORTERS.iter().any(|reporter| name.starts_with(reporter));
+    (!reporter).then_some(name)
+}
+
+/// Where a report that has begun will end.
+#[derive(Clone, Copy, PartialEq)]
+enum End {
+    /// At `---[ end trace`.
+    EndTrace,
+    /// At the next line of `=` signs.
+    Ruler,
+    /// After the call trace that it prints.
+    CallTrace,
+    /// Before the first line that is not indented.
+    Indented,
+}
+
+struct Open {
+    splat: Splat,
+    end: End,
+    named: bool,
+}
+
+/// Reads a kernel log line by line and gathers the reports in it.
+#[derive(Default)]
+pub struct Watcher {
+    open: Option<Open>,
+    found: Vec<Splat>,
+}
+
+impl Watcher {
+    /// Takes the next line; `scenario` is the one that runs now.
+    pub fn line(&mut self, line: &str, scenario: Option<&str>) {
+        let text = message(line);
+        if let Some(open) = self.open.take() {
+            match open.next(line, text) {
+                Step::More(open) => {
+                    self.open = Some(open);
+                    return;
+                }
+                Step::Last(splat) => {
+                    self.found.push(splat);
+                    return;
+                }
+                Step::Over(splat) => self.found.push(splat),
+            }
+        }
+        self.open = Open::from(line, text, scenario);
+    }
+
+    /// The reports that are complete so far.
+    pub fn found(&self) -> &[Splat] {
+        &self.found
+    }
+
+    /// All reports, the log being at its end.
+    pub fn finish(mut self) -> Vec<Splat> {
+        self.found.extend(self.open.take().map(|open| open.splat));
+        self.found
+    }
+}
+
+enum Step {
+    More(Open),
+    /// The line was the report's last.
+    Last(Splat),
+    /// The report ended before the line.
+    Over(Splat),
+}
+
+impl Open {
+    fn from(line: &str, text: &str, scenario: Option<&str>) -> Option<Open> {
+        let cut_here = text.contains("[ cut here ]");
+        let kind = header(text);
+        let end = match kind {
+            _ if cut_here => End::EndTrace,
+            None => return None,
+            Some(Kind::Kasan | Kind::Ubsan) => End::Ruler,
+            Some(Kind::Kmemleak | Kind::RefTracker | Kind::NetdevLeak) => End::Indented,
+            Some(_) => End::CallTrace,
+        };
+        let splat = Splat {
+            kind: kind.unwrap_or(Kind::Warning),
+            title: text.to_string(),
+            scenario: scenario.map(str::to_string),
+            excerpt: vec![line.trim_end().to_string()],
+        };
+        let named = !cut_here;
+        Some(Open { splat, end, named })
+    }
+
+    fn next(mut self, line: &str, text: &str) -> Step {
+        let long = self.splat.excerpt.len() >= LONGEST_REPORT;
+        if text.starts_with("lab: ") || long {
+            return Step::Over(self.splat);
+        }
+        if self.end == End::Indented && !line_continues(text) {
+            return Step::Over(self.splat);
+        }
+        self.name(text);
+        self.splat.excerpt.push(line.trim_end().to_string());
+        let ends = match self.end {
+            End::EndTrace => text.contains("---[ end trace"),
+            End::Ruler => text.starts_with("=========="),
+            End::CallTrace => text.contains("</TASK>") || text.contains("---[ end "),
+            End::Indented => false,
+        };
+        match ends {
+            true => Step::Last(self.splat),
+            false => Step::More(self),
+        }
+    }
+
+    /// A `cut here` block says what it is about in the lines that follow.
+    fn name(&mut self, text: &str) {
+        if self.named {
+            return;
+        }
+        if let Some(kind) = header(text) {
+            self.splat.kind = kind;
+            self.splat.title = text.to_string();
+            self.named = true;
+        }
+    }
+
+}
+
+fn line_continues(text: &str) -> bool {
+    text.starts_with(' ') && !text.trim().is_empty()
+}
+
+#[cfg(test)]
+mod tests;
