@@ -49,6 +49,21 @@ pub struct Listed {
     pub loads_module: bool,
 }
 
+/// What `guest demo` prints behind `demo: `, one line for each program.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Shown {
+    /// Whether smcify was loaded, with `default` at `smc`.
+    pub loaded: bool,
+    /// Which program ran.
+    pub program: String,
+    /// What it asked the kernel for.
+    pub asked: String,
+    /// What carried its bytes, of both sides.
+    pub got: String,
+    /// How many went, each way.
+    pub bytes: u64,
+}
+
 #[cfg(test)]
 mod tests {
     use super::Plan;

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The guest's one binary: PID 1, the scenarios, the demonstration.
 
+mod bpf;
+mod demo;
 mod diag;
 mod init;
 mod iperf;
 mod kmemleak;
 mod kmsg;
 mod ktap;
+mod livepatch;
 mod module;
 mod net;
 mod netlink;
@@ -33,6 +36,7 @@ fn main() -> ExitCode {
         "list" => scenario::list(rest.iter().any(|w| w == "--json")),
         "check" => scenario::check(rest),
         "scenario" if !rest.is_empty() => scenario::check(rest),
+        "demo" => demo::run(),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

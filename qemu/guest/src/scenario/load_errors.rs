@@ -1,39 +1,151 @@
 // SPDX-License-Identifier: GPL-2.0
-//! A load that cannot work: one line says why, and nothing is left behind.
+//! A load that cannot work: one line says why, and nothing is left behind. And what keeps
+//! working must not be pulled from under the module.
 
 use super::Report;
 use super::same;
+use super::switch::IPPROTO_SMC;
+use super::switch::open;
 use crate::kmsg::Follow;
 use crate::module;
+use crate::smc;
 use crate::smcify::MODULE;
+use crate::smcify::Smcify;
 use crate::smcify::nothing_left;
 use anyhow::Context;
 use anyhow::Result;
+use anyhow::ensure;
+use guest::PLAN;
+use guest::Plan;
 use nix::errno::Errno;
+use std::fs::read;
 use std::fs::write;
+use std::thread::sleep;
+use std::time::Duration;
 
 const FTRACE_ENABLED: &str = "/proc/sys/kernel/ftrace_enabled";
 
 /// The scenario.
 pub fn run(report: &mut Report) -> Result<()> {
-    without_ftrace(report)
+    without_smc(report)?;
+    without_ftrace(report)?;
+    ftrace_while_on(report)?;
+    smc_while_loaded(report)?;
+    report.check("after all this it loads", Smcify::load()?.unload());
+    report.check("and leaves nothing", nothing_left());
+    Ok(())
+}
+
+/// SMC's own modules are taken out, and put back.
+fn without_smc(report: &mut Report) -> Result<()> {
+    module::unload("smc_diag")?;
+    unload_smc()?;
+    let mut log = Follow::now()?;
+    let answer = module::try_load(MODULE)?;
+    let said = log.lines();
+    let names_smc = said
+        .iter()
+        .any(|l| l.contains("smcify: Unknown symbol smc_"));
+    report.check(
+        "no smc.ko: ENOENT",
+        same("insmod", Err(Errno::ENOENT), answer),
+    );
+    report.check(
+        "no smc.ko: the log names what is missing",
+        same("a line on an unknown symbol", true, names_smc).with_context(|| format!("{said:?}")),
+    );
+    report.check("no smc.ko: nothing is left", nothing_left());
+    restore_smc()
+}
+
+/// Sockets of an earlier scenario may still be on their way out.
+fn unload_smc() -> Result<()> {
+    for _ in 0..50 {
+        match module::try_unload("smc")? {
+            Err(Errno::EAGAIN | Errno::EBUSY) => {
+                sleep(Duration::from_millis(100));
+            }
+            other => return other.context("rmmod smc"),
+        }
+    }
+    module::unload("smc")
+}
+
+fn restore_smc() -> Result<()> {
+    let plan: Plan = serde_json::from_slice(&read(PLAN)?)?;
+    for path in &plan.modules {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        if name.starts_with("smc.ko") || name.starts_with("smc_diag.ko") {
+            module::load(path)?;
+        }
+    }
+    match &plan.ueid {
+        Some(eid) => smc::add_ueid(eid),
+        None => Ok(()),
+    }
 }
 
 fn without_ftrace(report: &mut Report) -> Result<()> {
     write(FTRACE_ENABLED, "0").context("switching ftrace off")?;
     let mut log = Follow::now()?;
     let answer = module::try_load(MODULE);
+    let said = log.lines();
     write(FTRACE_ENABLED, "1").context("switching ftrace on")?;
     report.check(
         "ftrace off: EOPNOTSUPP",
         same("insmod", Err(Errno::EOPNOTSUPP), answer?),
     );
-    report.check("ftrace off: one line says why", one_error(&log.lines()));
+    report.check("ftrace off: one line says why", one_error(&said));
     report.check("ftrace off: nothing is left", nothing_left());
     Ok(())
 }
 
 fn one_error(log: &[String]) -> Result<()> {
-    let ours: Vec<_> = log.iter().filter(|l| l.starts_with("smcify:")).collect();
-    same("lines by smcify in the kernel log", 1, ours.len()).with_context(|| format!("{ours:?}"))
+    let ours: Vec<_> = log.iter().filter(|l| l.starts_with("smcify: ")).collect();
+    ensure!(
+        matches!(ours[..], [line] if line.contains("ftrace")),
+        "the kernel log has {ours:?}"
+    );
+    Ok(())
+}
+
+/// While the hook is on, ftrace cannot be switched off, and what was on stays on.
+fn ftrace_while_on(report: &mut Report) -> Result<()> {
+    let smcify = Smcify::load()?;
+    smcify.set_default("smc")?;
+    let answer = write(FTRACE_ENABLED, "0").map_err(|e| e.raw_os_error());
+    report.check(
+        "default=smc: ftrace stays on",
+        same(
+            "writing 0 to ftrace_enabled",
+            Err(Some(libc::EBUSY)),
+            answer,
+        ),
+    );
+    let socket = open(libc::AF_INET, libc::SOCK_STREAM, 0)?;
+    let protocol = socket.protocol()?.map(i32::from);
+    report.check(
+        "default=smc: still in force",
+        same("SO_PROTOCOL", Some(IPPROTO_SMC), protocol),
+    );
+    smcify.unload()
+}
+
+/// The module holds on to SMC, whether or not it is in use.
+fn smc_while_loaded(report: &mut Report) -> Result<()> {
+    let smcify = Smcify::load()?;
+    module::unload("smc_diag")?;
+    let answer = module::try_unload("smc")?;
+    restore_diag()?;
+    report.check(
+        "loaded: smc.ko stays",
+        same("rmmod smc", Err(Errno::EAGAIN), answer),
+    );
+    smcify.unload()
+}
+
+fn restore_diag() -> Result<()> {
+    let plan: Plan = serde_json::from_slice(&read(PLAN)?)?;
+    let path = plan.modules.iter().find(|p| p.contains("smc_diag"));
+    module::load(path.context("the plan has no smc_diag.ko")?)
 }

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The scenarios: what there is, and running them one after the other.
 
+mod fallback;
+mod kunit;
 mod load_errors;
+mod neighbours;
+mod rmmod;
 mod switch;
 mod transfer;
+mod vfs;
 
 use crate::kmsg::say;
 use crate::ktap::Level;
@@ -42,6 +47,36 @@ const SCENARIOS: &[Scenario] = &[
         run: transfer::run,
     },
     Scenario {
+        name: "vfs",
+        shows: "a socket's file, dentry and inode stay the same, from creation to close",
+        kernels: BOTH,
+        run: vfs::run,
+    },
+    Scenario {
+        name: "fallback",
+        shows: "without SMC at the peer, user EID or device: plain TCP, and no error",
+        kernels: BOTH,
+        run: fallback::run,
+    },
+    Scenario {
+        name: "neighbours",
+        shows: "BPF and a livepatch on the same function, before and after: all honoured",
+        kernels: BOTH,
+        run: neighbours::run,
+    },
+    Scenario {
+        name: "rmmod",
+        shows: "200 rounds of insmod and rmmod under load: no byte lost, nothing leaked",
+        kernels: BOTH,
+        run: rmmod::run,
+    },
+    Scenario {
+        name: "kunit",
+        shows: "the KUnit suites: the decision for every kind of request, inside the kernel",
+        kernels: BOTH,
+        run: kunit::run,
+    },
+    Scenario {
         name: "load-errors",
         shows: "a load that cannot work says why, and leaves nothing behind",
         kernels: BOTH,
@@ -62,10 +97,24 @@ impl Report {
         self.0.result(name.as_ref(), &outcome);
     }
 
-    /// Reports that `name` could not be tried.
-    pub fn skip(&mut self, name: impl AsRef<str>, why: impl Display) {
-        let outcome = Outcome::Skipped(why.to_string());
-        self.0.result(name.as_ref(), &outcome);
+    /// Passes on how `name` ended elsewhere.
+    pub fn outcome(&mut self, name: &str, outcome: &Outcome) {
+        self.0.result(name, outcome);
+    }
+
+    /// Reports the test `name`, which consists of what `run` reports.
+    pub fn group(&mut self, name: &str, run: impl FnOnce(&mut Report)) {
+        let mut inner = Report(self.0.nested(name));
+        run(&mut inner);
+        self.0.result(name, &inner.verdict());
+    }
+
+    fn verdict(&self) -> Outcome {
+        match (self.0.failed(), self.0.done()) {
+            (_, 0) => Outcome::Failed("nothing was checked".into()),
+            (0, _) => Outcome::Passed,
+            (failed, done) => Outcome::Failed(format!("{failed} of {done} failed")),
+        }
     }
 
     /// A line that explains.
@@ -153,12 +202,7 @@ fn one(scenario: &Scenario, top: &mut Level) {
     if let Err(e) = unloaded() {
         report.check("leaves no module behind", Err(e));
     }
-    let Report(level) = report;
-    let outcome = match (level.failed(), level.done()) {
-        (_, 0) => Outcome::Failed("nothing was checked".into()),
-        (0, _) => Outcome::Passed,
-        (failed, done) => Outcome::Failed(format!("{failed} of {done} checks failed")),
-    };
+    let outcome = report.verdict();
     top.note(format!("{name}: {:.1} s", begun.elapsed().as_secs_f32()));
     top.result(name, &outcome);
     let verdict = match outcome {

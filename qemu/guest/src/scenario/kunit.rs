@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The KUnit suites, which run when their module is loaded.
+
+use super::Report;
+use crate::ktap::Outcome;
+use crate::module;
+use anyhow::Context;
+use anyhow::Result;
+use anyhow::ensure;
+use std::fs::read_dir;
+use std::fs::read_to_string;
+use std::path::Path;
+
+const MODULE: &str = "/modules/smcify_kunit.ko";
+const NAME: &str = "smcify_kunit";
+const RESULTS: &str = "/sys/kernel/debug/kunit";
+
+/// The scenario.
+pub fn run(report: &mut Report) -> Result<()> {
+    module::load(MODULE)?;
+    let suites = suites();
+    module::unload(NAME)?;
+    let suites =
+        suites.context("results of KUnit; is kunit.enable=1 and CONFIG_KUNIT_DEBUGFS=y?")?;
+    ensure!(!suites.is_empty(), "no suite has run");
+    for (suite, text) in suites {
+        let cases = cases(&text);
+        report.group(&suite, |report| {
+            for (name, outcome) in &cases {
+                report.outcome(name, outcome);
+            }
+        });
+    }
+    Ok(())
+}
+
+/// Each suite's name and its results, as the kernel gives them.
+fn suites() -> Result<Vec<(String, String)>> {
+    let mut suites = Vec::new();
+    for entry in read_dir(RESULTS).with_context(|| RESULTS)? {
+        let entry = entry?;
+        let path = entry.path().join("results");
+        if !Path::new(&path).exists() {
+            continue;
+        }
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let text = read_to_string(&path).with_context(|| path.display().to_string())?;
+        suites.push((name, text));
+    }
+    suites.sort();
+    Ok(suites)
+}
+
+/// The cases of a suite: one level below its own result. What a case has printed goes
+/// with its failure.
+fn cases(text: &str) -> Vec<(String, Outcome)> {
+    let mut cases = Vec::new();
+    let mut said = Vec::new();
+    for line in text.lines() {
+        let Some(line) = line.strip_prefix("    ") else {
+            continue;
+        };
+        let Some((good, name)) = result(line) else {
+            said.push(line.trim().trim_start_matches("# ").to_owned());
+            continue;
+        };
+        let outcome = match (good, name.split_once(" # SKIP")) {
+            (_, Some((_, why))) => Outcome::Skipped(why.trim().to_owned()),
+            (true, None) => Outcome::Passed,
+            (false, None) => Outcome::Failed(said.join("\n")),
+        };
+        let name = name.split(" # ").next().unwrap_or(name);
+        cases.push((name.to_owned(), outcome));
+        said.clear();
+    }
+    cases
+}
+
+/// Whether a line `ok 1 NAME` or `not ok 1 NAME` is good, and the name.
+fn result(line: &str) -> Option<(bool, &str)> {
+    let (good, rest) = match line.strip_prefix("not ok ") {
+        Some(rest) => (false, rest),
+        None => (true, line.strip_prefix("ok ")?),
+    };
+    let (_, name) = rest.split_once(' ')?;
+    Some((good, name.trim_start_matches("- ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cases_are_one_level_down() {
+        let text = "KTAP version 1\n1..1\n    KTAP version 1\n    # Subtest: smcify\n    1..3\n    \
+                    ok 1 first\n    # second: expected 6\n        ok 1 a parameter\n    \
+                    not ok 2 second\n    ok 3 third # SKIP not here\nnot ok 1 smcify\n";
+        let cases = cases(text);
+        assert_eq!(cases.len(), 3);
+        assert_eq!(cases[0], ("first".into(), Outcome::Passed));
+        let Outcome::Failed(why) = &cases[1].1 else {
+            panic!("{cases:?}");
+        };
+        assert!(why.contains("expected 6"));
+        assert_eq!(cases[2].1, Outcome::Skipped("not here".into()));
+    }
+}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Others on the same function: a BPF `fmod_ret` program and a livepatch, there before
+//! smcify and after it. All are honoured, and none keeps another from coming or going.
+
+use super::Report;
+use super::same;
+use super::switch::IPPROTO_SMC;
+use super::switch::IPPROTO_TCP;
+use super::switch::open;
+use crate::bpf;
+use crate::bpf::Attached;
+use crate::bpf::Seen;
+use crate::livepatch::Patched;
+use crate::smcify;
+use crate::smcify::Smcify;
+use anyhow::Result;
+use nix::errno::Errno;
+
+/// How many sockets each check opens that ask for TCP.
+const SOCKETS: u64 = 10;
+
+/// Who is there.
+#[derive(Default)]
+struct There {
+    smcify: Option<Smcify>,
+    bpf: Option<Attached>,
+    livepatch: Option<Patched>,
+}
+
+/// The scenario.
+pub fn run(report: &mut Report) -> Result<()> {
+    let mut there = There::default();
+    there.check(report, "nobody");
+    there.bpf = Some(Attached::attach()?);
+    there.check(report, "BPF");
+    there.livepatch = Some(Patched::load()?);
+    there.check(report, "BPF, livepatch");
+    there.smcify = Some(switched_on()?);
+    there.check(report, "BPF, livepatch, then smcify");
+    there.bpf = None;
+    there.check(report, "BPF gone first");
+    there.remove_livepatch(report, "the livepatch goes, smcify stays");
+    there.check(report, "livepatch gone next");
+
+    there.livepatch = Some(Patched::load()?);
+    there.check(report, "smcify, then livepatch");
+    there.bpf = Some(Attached::attach()?);
+    there.check(report, "smcify, then livepatch, then BPF");
+    there.remove_smcify(report, "smcify goes, the others stay");
+    there.check(report, "smcify gone first");
+    there.smcify = Some(switched_on()?);
+    there.check(report, "smcify back among them");
+    there.remove_smcify(report, "smcify goes again");
+    there.remove_livepatch(report, "the livepatch goes");
+    there.bpf = None;
+    there.check(report, "nobody again");
+    report.check("nothing is hooked", smcify::nothing_left());
+    Ok(())
+}
+
+fn switched_on() -> Result<Smcify> {
+    let smcify = Smcify::load()?;
+    smcify.set_default("smc")?;
+    Ok(smcify)
+}
+
+impl There {
+    fn remove_smcify(&mut self, report: &mut Report, name: &str) {
+        let gone = self.smcify.take().map_or(Ok(()), Smcify::unload);
+        report.check(name, gone);
+    }
+
+    fn remove_livepatch(&mut self, report: &mut Report, name: &str) {
+        let gone = self.livepatch.take().map_or(Ok(()), Patched::remove);
+        report.check(name, gone);
+    }
+
+    fn check(&self, report: &mut Report, name: &str) {
+        report.check(format!("{name}: all honoured"), self.honoured());
+    }
+
+    fn counts(&self) -> Result<(Seen, u64)> {
+        let seen = self
+            .bpf
+            .as_ref()
+            .map_or(Ok(Seen::default()), Attached::seen)?;
+        let calls = self.livepatch.as_ref().map_or(Ok(0), Patched::calls)?;
+        Ok((seen, calls))
+    }
+
+    /// Opens sockets, and expects each neighbour to have done its part.
+    fn honoured(&self) -> Result<()> {
+        let (seen, calls) = self.counts()?;
+        for _ in 0..SOCKETS {
+            let expected = match self.smcify {
+                Some(_) => IPPROTO_SMC,
+                None => IPPROTO_TCP,
+            };
+            let found = protocol(IPPROTO_TCP);
+            same("the protocol of what asks for TCP", Ok(expected), found)?;
+        }
+        let expected = match self.bpf {
+            Some(_) => Ok(bpf::IPPROTO_MPTCP),
+            None => Err(Errno::EPROTONOSUPPORT),
+        };
+        same(
+            "the protocol of what BPF waits for",
+            expected,
+            protocol(bpf::MAGIC),
+        )?;
+
+        let (seen_now, calls_now) = self.counts()?;
+        let expected = Seen {
+            calls: self.bpf.as_ref().map_or(0, |_| SOCKETS + 1),
+            smc: self
+                .smcify
+                .as_ref()
+                .and(self.bpf.as_ref())
+                .map_or(0, |_| SOCKETS),
+        };
+        let counted = Seen {
+            calls: seen_now.calls - seen.calls,
+            smc: seen_now.smc - seen.smc,
+        };
+        same("what the BPF program saw", expected, counted)?;
+        // What BPF answers itself does not reach the function, nor a livepatch of it.
+        let answered = self.bpf.as_ref().map_or(0, |_| 1);
+        let expected = self
+            .livepatch
+            .as_ref()
+            .map_or(0, |_| SOCKETS + 1 - answered);
+        same("what the livepatch saw", expected, calls_now - calls)
+    }
+}
+
+fn protocol(asked: i32) -> Result<i32, Errno> {
+    open(libc::AF_INET, libc::SOCK_STREAM, asked)
+        .and_then(|socket| socket.protocol())
+        .map(|protocol| protocol.map_or(0, i32::from))
+        .map_err(|e| Errno::from_raw(e.raw_os_error().unwrap_or(0)))
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Loading and unloading under load: threads make, use and close connections without
+//! pause while the module comes and goes.
+
+use super::Report;
+use super::same;
+use super::switch::IPPROTO_SMC;
+use super::transfer::LOOPBACKS;
+use crate::kmemleak;
+use crate::smcify;
+use crate::smcify::Smcify;
+use anyhow::Context;
+use anyhow::Result;
+use anyhow::anyhow;
+use anyhow::ensure;
+use socket2::SockRef;
+use std::fs::read_to_string;
+use std::io::Read;
+use std::io::Write;
+use std::net::IpAddr;
+use std::net::Shutdown;
+use std::net::TcpListener;
+use std::net::TcpStream;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread::scope;
+use std::thread::sleep;
+use std::time::Duration;
+use std::time::Instant;
+
+const ROUNDS: usize = 200;
+const THREADS: usize = 8;
+/// What each connection carries each way.
+const BYTES: usize = 4 << 10;
+/// How long the last sockets may take to go.
+const SETTLE: Duration = Duration::from_secs(15);
+
+/// What the threads have done.
+#[derive(Default)]
+struct Work {
+    stop: AtomicBool,
+    connections: AtomicU64,
+    selected: AtomicU64,
+}
+
+/// The scenario.
+pub fn run(report: &mut Report) -> Result<()> {
+    let before = sockets()?;
+    kmemleak::clear()?;
+    let work = Work::default();
+    let begun = Instant::now();
+    let (rounds, threads) = scope(|threads| {
+        let working: Vec<_> = (0..THREADS)
+            .map(|number| {
+                threads.spawn({
+                    let work = &work;
+                    move || keep_on(number, work)
+                })
+            })
+            .collect();
+        let rounds = come_and_go(&work);
+        work.stop.store(true, Relaxed);
+        let ends = working.into_iter().map(|thread| match thread.join() {
+            Ok(end) => end,
+            Err(_) => Err(anyhow!("a thread panicked")),
+        });
+        (rounds, ends.collect::<Result<Vec<()>>>())
+    });
+    let (connections, selected) = (work.connections.load(Relaxed), work.selected.load(Relaxed));
+    let seconds = begun.elapsed().as_secs_f32();
+    report.note(format!(
+        "{ROUNDS} rounds in {seconds:.0} s, {connections} connections, {selected} clients selected"
+    ));
+    report.check(format!("{ROUNDS} rounds of insmod and rmmod"), rounds);
+    report.check(
+        format!("{THREADS} threads, no byte lost"),
+        threads.map(drop),
+    );
+    report.check(
+        "both kinds of sockets met the module",
+        mixed(connections, selected),
+    );
+    report.check("nothing is left", smcify::nothing_left());
+    report.check("no socket is left", settled(&before));
+    report.check("no memory is left", leaks());
+    Ok(())
+}
+
+fn come_and_go(work: &Work) -> Result<()> {
+    for round in 0..ROUNDS {
+        let here = || format!("round {round}");
+        let smcify = Smcify::load().with_context(here)?;
+        smcify.set_default("smc").with_context(here)?;
+        let (then, begun) = (work.selected.load(Relaxed), Instant::now());
+        // Long enough for some sockets, and no longer.
+        while work.selected.load(Relaxed) < then + 2 && begun.elapsed() < Duration::from_secs(1) {
+            sleep(Duration::from_millis(1));
+        }
+        smcify.unload().with_context(here)?;
+    }
+    Ok(())
+}
+
+fn keep_on(number: usize, work: &Work) -> Result<()> {
+    let ip = LOOPBACKS[number % LOOPBACKS.len()];
+    let mut connection = 0_u64;
+    while !work.stop.load(Relaxed) {
+        let fill = (number as u8) ^ (connection as u8);
+        let selected = connect(ip, fill)
+            .with_context(|| format!("thread {number}, connection {connection}"))
+            .inspect_err(|e| eprintln!("{e:#}"))?;
+        work.selected.fetch_add(selected.into(), Relaxed);
+        work.connections.fetch_add(1, Relaxed);
+        connection += 1;
+    }
+    Ok(())
+}
+
+/// One connection from its first socket to its last; whether its client was selected.
+fn connect(ip: IpAddr, fill: u8) -> Result<bool> {
+    let listener = TcpListener::bind((ip, 0)).context("bind")?;
+    let client = TcpStream::connect(listener.local_addr()?).context("connect")?;
+    let (server, _) = listener.accept().context("accept")?;
+    let selected = SockRef::from(&client).protocol()?.map(i32::from) == Some(IPPROTO_SMC);
+    let pattern: Vec<u8> = (0..BYTES)
+        .map(|i| (i as u8).wrapping_mul(31) ^ fill)
+        .collect();
+    let mut heard = vec![0; BYTES];
+    for (mut from, mut to) in [(&client, &server), (&server, &client)] {
+        from.write_all(&pattern).context("write")?;
+        to.read_exact(&mut heard).context("read")?;
+        ensure!(heard == pattern, "wrong bytes");
+        from.shutdown(Shutdown::Write).context("shutdown")?;
+        ensure!(to.read(&mut [0]).context("read")? == 0, "more bytes");
+    }
+    Ok(selected)
+}
+
+fn mixed(connections: u64, selected: u64) -> Result<()> {
+    ensure!(
+        selected > ROUNDS as u64,
+        "only {selected} clients were selected"
+    );
+    ensure!(selected < connections, "every client was selected");
+    Ok(())
+}
+
+/// How many sockets of SMC's protocols the kernel has.
+fn sockets() -> Result<Vec<(String, i64)>> {
+    let text = read_to_string("/proc/net/protocols")?;
+    let mut sockets = Vec::new();
+    for line in text.lines().skip(1) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [name, _, count, ..] = words[..] else {
+            continue;
+        };
+        if name.contains("SMC") {
+            sockets.push((name.to_owned(), count.parse()?));
+        }
+    }
+    ensure!(!sockets.is_empty(), "/proc/net/protocols has no SMC");
+    Ok(sockets)
+}
+
+fn settled(before: &[(String, i64)]) -> Result<()> {
+    let begun = Instant::now();
+    loop {
+        let now = sockets()?;
+        if now == before || begun.elapsed() > SETTLE {
+            return same("SMC sockets in /proc/net/protocols", before, &now[..]);
+        }
+        sleep(Duration::from_millis(100));
+    }
+}
+
+fn leaks() -> Result<()> {
+    let found = kmemleak::scan()?;
+    ensure!(found.is_empty(), "kmemleak:\n{found}");
+    Ok(())
+}
