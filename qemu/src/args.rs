@@ -2,6 +2,7 @@
 //! The command line of `cargo lab`.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -36,8 +37,6 @@ pub enum Command {
     Check(Check),
     /// Show what smcify does to unmodified programs: a table, before and after.
     Demo,
-    /// Run the scenarios under virtme-ng.
-    Vng(Check),
     /// Fetch and build everything the lab needs, and stop there.
     Setup(Setup),
 }
@@ -126,6 +125,16 @@ impl FromStr for KernelName {
             "vulnerable" => KernelName::Vulnerable,
             dir => KernelName::Dir(dir.into()),
         })
+    }
+}
+
+impl fmt::Display for KernelName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            KernelName::Fixed => f.pad("fixed"),
+            KernelName::Vulnerable => f.pad("vulnerable"),
+            KernelName::Dir(dir) => write!(f, "{}", dir.display()),
+        }
     }
 }
 

@@ -55,7 +55,8 @@ impl Boot<'_> {
         let mut guests = Vec::new();
         for node in 0..nodes {
             let guest = self.guest(node, nodes);
-            fs::create_dir_all(&guest.dir).with_context(|| format!("cannot make {}", guest.dir.display()))?;
+            fs::create_dir_all(&guest.dir)
+                .with_context(|| format!("cannot make {}", guest.dir.display()))?;
             copy(&self.bench.built.image, &guest.dir.join(KERNEL))?;
             content::write(&plan, node, &mut image, &guest.dir.join(INITRAMFS))?;
             guests.push((node, guest, output(node)));
@@ -65,8 +66,13 @@ impl Boot<'_> {
             let run = |(node, guest, output): (u8, Guest, Output)| {
                 guest.run(output, |happened| event(node, happened))
             };
-            let running: Vec<_> = guests.into_iter().map(|one| scope.spawn(move || run(one))).collect();
-            let ended = running.into_iter().map(|guest| guest.join().map_err(|_| anyhow!("the lab has a bug"))?);
+            let running: Vec<_> = guests
+                .into_iter()
+                .map(|one| scope.spawn(move || run(one)))
+                .collect();
+            let ended = running
+                .into_iter()
+                .map(|guest| guest.join().map_err(|_| anyhow!("the lab has a bug"))?);
             ended.collect()
         })
     }
@@ -75,7 +81,11 @@ impl Boot<'_> {
         let alone = nodes == 1;
         Guest {
             root: &self.ground.root,
-            dir: if alone { self.dir.clone() } else { self.dir.join(node.to_string()) },
+            dir: if alone {
+                self.dir.clone()
+            } else {
+                self.dir.join(node.to_string())
+            },
             shape: Shape {
                 accel: self.bench.accel,
                 memory: self.memory,
@@ -110,7 +120,10 @@ impl Ended {
         let log = self.dir.join(crate::qemu::SERIAL);
         let mut text = String::new();
         for splat in &self.splats {
-            let scenario = splat.scenario.as_ref().map(|name| format!(" (scenario {name})"));
+            let scenario = splat
+                .scenario
+                .as_ref()
+                .map(|name| format!(" (scenario {name})"));
             text += &format!("{}{}\n", splat.summary(), scenario.unwrap_or_default());
             text += &indented(&splat.excerpt);
         }

@@ -26,8 +26,13 @@ const TOOLS: &str = "\
     grep sed awk find xargs less ps free dmesg mount umount lsof strace taskset unshare nsenter setpriv \
     insmod rmmod lsmod modinfo sysctl ip ss tc bridge rdma bpftool iperf3 nc smcss smc_run smcr smcd";
 
-/// Other files of the root that make the tools nicer, as far as it has them.
-const COMFORTS: [&str; 2] = ["/usr/share/terminfo/x/xterm", "/usr/share/terminfo/l/linux"];
+/// Other files of the root, as far as it has them: what the C library loads when
+/// a thread is cancelled, and what makes a terminal nicer.
+const OTHERS: [&str; 3] = [
+    "/usr/lib/x86_64-linux-gnu/libgcc_s.so.1",
+    "/usr/share/terminfo/x/xterm",
+    "/usr/share/terminfo/l/linux",
+];
 
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/bash\n";
 const HOSTS: &str = "127.0.0.1 localhost\n::1 localhost\n";
@@ -64,11 +69,19 @@ impl Source {
     fn new(root: Tree, mixed: bool) -> Source {
         let host = Tree::new("/");
         let host_libraries = mixed && host.libc_version() > root.libc_version();
-        Source { host, root, host_libraries }
+        Source {
+            host,
+            root,
+            host_libraries,
+        }
     }
 
     fn first(&self) -> Option<&Tree> {
-        Some(if self.host_libraries { &self.host } else { &self.root })
+        Some(if self.host_libraries {
+            &self.host
+        } else {
+            &self.root
+        })
     }
 }
 
@@ -120,12 +133,25 @@ impl Content {
     fn add_program(&self, image: &mut Image, source: &Source, program: &str) -> Result<String> {
         let mine = |file: &&PathBuf| {
             let name = file.file_name().unwrap_or_default().to_string_lossy();
-            [format!("{name}"), format!("./{name}"), format!("/files/{name}")].contains(&program.to_string())
+            [
+                format!("{name}"),
+                format!("./{name}"),
+                format!("/files/{name}"),
+            ]
+            .contains(&program.to_string())
         };
-        if let Some(name) = self.with.iter().find(mine).and_then(|file| file.file_name()) {
+        if let Some(name) = self
+            .with
+            .iter()
+            .find(mine)
+            .and_then(|file| file.file_name())
+        {
             return Ok(format!("/files/{}", name.to_string_lossy()));
         }
-        if let Some((_, at)) = PROGRAMS.iter().find(|(name, at)| *name == program || *at == program) {
+        if let Some((_, at)) = PROGRAMS
+            .iter()
+            .find(|(name, at)| *name == program || *at == program)
+        {
             return Ok(at.to_string());
         }
         let path = match program.contains('/') {
@@ -145,22 +171,37 @@ impl Content {
     }
 
     /// Puts all modules in; says which to load, in order.
-    fn add_modules(&self, image: &mut Image, ground: &Ground, bench: &Bench) -> Result<Vec<String>> {
+    fn add_modules(
+        &self,
+        image: &mut Image,
+        ground: &Ground,
+        bench: &Bench,
+    ) -> Result<Vec<String>> {
         let mut wanted = vec!["smc", "smc_diag"];
         if self.rxe {
             wanted.push("rdma_rxe");
         }
         let theirs = Kmods::new(&bench.built.dir)?.load_order(&wanted)?;
-        let files: Vec<_> = theirs.iter().map(|path| bench.built.dir.join(path)).collect();
+        let files: Vec<_> = theirs
+            .iter()
+            .map(|path| bench.built.dir.join(path))
+            .collect();
         let mut load = Vec::new();
         for (path, file) in theirs.iter().zip(ground.stripped(bench, &files)?) {
-            let at = format!("/lib/modules/{}/kernel/{}", bench.built.release, path.display());
+            let at = format!(
+                "/lib/modules/{}/kernel/{}",
+                bench.built.release,
+                path.display()
+            );
             image.copy(&at, &file);
             load.push(at);
         }
         let mut ours = Vec::new();
         for file in ground.stripped(bench, &bench.modules)? {
-            let at = format!("/modules/{}", file.file_name().unwrap_or_default().to_string_lossy());
+            let at = format!(
+                "/modules/{}",
+                file.file_name().unwrap_or_default().to_string_lossy()
+            );
             image.copy(&at, &file);
             ours.push(at);
         }
@@ -183,9 +224,14 @@ pub fn write(plan: &Plan, node: u8, image: &mut Image, to: &Path) -> Result<()> 
 }
 
 fn add_tools(image: &mut Image, source: &Source) -> Result<()> {
-    let tools = TOOLS.split_whitespace().filter_map(|tool| source.root.find(tool));
-    let comforts = COMFORTS.iter().map(PathBuf::from).filter(|path| source.root.has(path));
-    for path in tools.chain(comforts) {
+    let tools = TOOLS
+        .split_whitespace()
+        .filter_map(|tool| source.root.find(tool));
+    let others = OTHERS
+        .iter()
+        .map(PathBuf::from)
+        .filter(|path| source.root.has(path));
+    for path in tools.chain(others) {
         source.root.add(image, &path, source.first())?;
     }
     Ok(())

@@ -49,7 +49,11 @@ impl Ground {
         let progress = Progress::new(all);
         let root = Root::ensure(&Cache::open()?, &progress)?;
         let programs = build_guest()?;
-        Ok(Ground { root, progress, programs })
+        Ok(Ground {
+            root,
+            progress,
+            programs,
+        })
     }
 
     /// The kernel and the modules.
@@ -58,12 +62,22 @@ impl Ground {
         let modules = setup::modules(&self.root, &built, &self.progress)?.all;
         let probe = runs().join(format!("probe-{}", std::process::id()));
         let accel = Accel::choose(&self.root, &built.image, &probe)?;
-        Ok(Bench { built, modules, accel })
+        Ok(Bench {
+            built,
+            modules,
+            accel,
+        })
     }
 
     /// Copies of modules for `bench` without debug information.
     pub fn stripped(&self, bench: &Bench, modules: &[PathBuf]) -> Result<Vec<PathBuf>> {
-        strip(&self.root, modules, &setup::checkout().join("target/stripped").join(&bench.built.name))
+        strip(
+            &self.root,
+            modules,
+            &setup::checkout()
+                .join("target/stripped")
+                .join(&bench.built.name),
+        )
     }
 }
 
@@ -78,11 +92,17 @@ fn strip(root: &Root, modules: &[PathBuf], dir: &Path) -> Result<Vec<PathBuf>> {
         if modified(&copy) < modified(module) {
             let partial = copy.with_extension(format!("{}", std::process::id()));
             let mut strip = root.command("llvm-strip-19");
-            let done = strip.arg("--strip-debug").arg("-o").arg(&partial).arg(module).status();
+            let done = strip
+                .arg("--strip-debug")
+                .arg("-o")
+                .arg(&partial)
+                .arg(module)
+                .status();
             if !done.context("cannot run llvm-strip")?.success() {
                 bail!("llvm-strip cannot strip {}", module.display());
             }
-            fs::rename(&partial, &copy).with_context(|| format!("cannot make {}", copy.display()))?;
+            fs::rename(&partial, &copy)
+                .with_context(|| format!("cannot make {}", copy.display()))?;
         }
         copies.push(copy);
     }
@@ -101,8 +121,15 @@ pub fn new_run(what: &str) -> Result<PathBuf> {
     let mut old: Vec<(u32, PathBuf)> = Vec::new();
     for entry in fs::read_dir(&runs).with_context(|| format!("cannot read {}", runs.display()))? {
         let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let number = name.split('-').next().and_then(|number| number.parse().ok());
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let number = name
+            .split('-')
+            .next()
+            .and_then(|number| number.parse().ok());
         old.extend(number.map(|number| (number, path)));
     }
     old.sort();
@@ -116,7 +143,9 @@ pub fn new_run(what: &str) -> Result<PathBuf> {
         match fs::create_dir(&dir) {
             Ok(()) => return Ok(dir),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
-            Err(error) => return Err(error).with_context(|| format!("cannot make {}", dir.display())),
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot make {}", dir.display()));
+            }
         }
     }
 }
@@ -126,11 +155,24 @@ fn build_guest() -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
     let target_dir = setup::checkout().join("target");
     let mut build = Command::new(cargo);
-    build.args(["build", "--quiet", "--release", "--package", "guest", "--target", TARGET]);
+    build.args([
+        "build",
+        "--quiet",
+        "--release",
+        "--package",
+        "guest",
+        "--target",
+        TARGET,
+    ]);
     build.arg("--target-dir").arg(&target_dir);
     build.current_dir(setup::checkout());
-    build.env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-C target-feature=+crt-static");
-    let status = build.status().context("cannot run cargo to build the guest's programs")?;
+    build.env(
+        "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS",
+        "-C target-feature=+crt-static",
+    );
+    let status = build
+        .status()
+        .context("cannot run cargo to build the guest's programs")?;
     if !status.success() {
         bail!("the guest's programs do not build; cargo says why above");
     }

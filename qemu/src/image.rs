@@ -38,13 +38,17 @@ impl Image {
         let entries = BTreeMap::new();
         let mut image = Image { entries };
         for name in MERGED {
-            image.entries.insert(name.into(), Entry::Link(format!("usr/{name}")));
+            image
+                .entries
+                .insert(name.into(), Entry::Link(format!("usr/{name}")));
             image.dir(&format!("usr/{name}"));
         }
         for name in ["dev", "proc", "sys", "tmp", "run", "root", "etc", "files"] {
             image.dir(name);
         }
-        image.entries.insert("dev/console".into(), Entry::Device(5, 1));
+        image
+            .entries
+            .insert("dev/console".into(), Entry::Device(5, 1));
         image
     }
 
@@ -60,7 +64,8 @@ impl Image {
 
     /// A file with this content, whatever was there.
     pub fn replace(&mut self, to: &str, content: impl Into<Vec<u8>>) {
-        self.entries.insert(merged(to), Entry::Bytes(content.into()));
+        self.entries
+            .insert(merged(to), Entry::Bytes(content.into()));
     }
 
     /// A symbolic link.
@@ -120,7 +125,11 @@ fn write_entry(out: &mut impl Write, name: &str, entry: &Entry, ino: u32) -> Res
             (ModeFileType::Regular, 0o755, content)
         }
     };
-    let mut header = Builder::new(name).ino(ino).nlink(1).mode(mode).set_mode_file_type(kind);
+    let mut header = Builder::new(name)
+        .ino(ino)
+        .nlink(1)
+        .mode(mode)
+        .set_mode_file_type(kind);
     if let Entry::Device(major, minor) = entry {
         header = header.rdev_major(*major).rdev_minor(*minor);
     }

@@ -53,7 +53,10 @@ impl Kmods {
             if self.builtin.contains(&wanted) {
                 return Ok(());
             }
-            bail!("the kernel in {} has no {wanted}: enable it and build again", self.dir.display());
+            bail!(
+                "the kernel in {} has no {wanted}: enable it and build again",
+                self.dir.display()
+            );
         };
         if order.contains(path) || depth > self.loadable.len() {
             return Ok(());
@@ -79,8 +82,13 @@ fn name(path: &Path) -> String {
 fn depends(module: &[u8]) -> Result<Vec<String>> {
     let elf = Elf::parse(module)?;
     let named = |index| elf.shdr_strtab.get_at(index) == Some(".modinfo");
-    let section = elf.section_headers.iter().find(|section| named(section.sh_name));
-    let range = section.and_then(|section| section.file_range()).context("it has no .modinfo")?;
+    let section = elf
+        .section_headers
+        .iter()
+        .find(|section| named(section.sh_name));
+    let range = section
+        .and_then(|section| section.file_range())
+        .context("it has no .modinfo")?;
     let fields = module.get(range).context("its .modinfo is cut off")?;
     Ok(depends_field(fields))
 }
@@ -99,7 +107,10 @@ mod tests {
 
     #[test]
     fn depends_is_a_list_that_may_be_empty() {
-        assert_eq!(depends_field(b"license=GPL\0depends=dibs,ib_core\0name=smc\0"), ["dibs", "ib_core"]);
+        assert_eq!(
+            depends_field(b"license=GPL\0depends=dibs,ib_core\0name=smc\0"),
+            ["dibs", "ib_core"]
+        );
         assert!(depends_field(b"depends=\0name=x\0").is_empty());
     }
 
@@ -107,7 +118,11 @@ mod tests {
     fn a_kernel_without_the_module_is_named() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         fs::write(dir.path().join("modules.order"), "net/a-b.o\n").expect("written");
-        fs::write(dir.path().join("modules.builtin"), "kernel/net/smc/smc.ko\n").expect("written");
+        fs::write(
+            dir.path().join("modules.builtin"),
+            "kernel/net/smc/smc.ko\n",
+        )
+        .expect("written");
         let kmods = Kmods::new(dir.path()).expect("readable");
         assert!(kmods.load_order(&["smc"]).expect("built in").is_empty());
         let error = kmods.load_order(&["rdma-rxe"]).expect_err("not there");

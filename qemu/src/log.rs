@@ -67,11 +67,6 @@ impl Log {
         }
     }
 
-    /// The reports that are complete so far.
-    pub fn splats(&self) -> &[Splat] {
-        self.watcher.found()
-    }
-
     /// The reports and the last lines; the log is at its end.
     pub fn finish(mut self) -> (Vec<Splat>, Vec<String>) {
         let rest = std::mem::take(&mut self.partial);
@@ -103,7 +98,10 @@ mod tests {
     fn control_lines_become_events_however_they_are_cut() {
         let mut log = Log::default();
         assert_eq!(log.feed(b"[    1.5] lab: u"), []);
-        assert_eq!(log.feed(b"p\r\n[    1.6][   T1] lab: exit 130\r\n"), [Event::Up, Event::Exit(130)]);
+        assert_eq!(
+            log.feed(b"p\r\n[    1.6][   T1] lab: exit 130\r\n"),
+            [Event::Up, Event::Exit(130)]
+        );
     }
 
     #[test]

@@ -83,13 +83,22 @@ impl Guest<'_> {
         if let Some(copier) = copier {
             let _ = copier.join();
         }
-        let complaint = complaints.and_then(|reader| reader.join().ok()).unwrap_or_default();
+        let complaint = complaints
+            .and_then(|reader| reader.join().ok())
+            .unwrap_or_default();
         for name in [INITRAMFS, KERNEL] {
             let _ = fs::remove_file(self.dir.join(name));
         }
         let (splats, tail) = log.finish();
         let dir = self.dir.clone();
-        Ok(Ended { dir, exit, splats, timed_out, tail, complaint })
+        Ok(Ended {
+            dir,
+            exit,
+            splats,
+            timed_out,
+            tail,
+            complaint,
+        })
     }
 
     /// Reads the serial log until QEMU is gone; says CMD's status and whether
@@ -133,7 +142,10 @@ struct Serial {
 
 impl Serial {
     fn new(path: &Path) -> Serial {
-        Serial { path: path.to_path_buf(), file: None }
+        Serial {
+            path: path.to_path_buf(),
+            file: None,
+        }
     }
 
     /// What has come since the last call.
@@ -156,7 +168,8 @@ fn copy(
     file: &Path,
     mut output: Output,
 ) -> Result<JoinHandle<()>> {
-    let mut file = File::create(file).with_context(|| format!("cannot write {}", file.display()))?;
+    let mut file =
+        File::create(file).with_context(|| format!("cannot write {}", file.display()))?;
     Ok(thread::spawn(move || {
         let mut buffer = [0; 16384];
         while let Ok(read @ 1..) = from.read(&mut buffer) {

@@ -3,15 +3,20 @@
 
 mod args;
 mod boot;
+mod check;
 mod content;
+mod demo;
 mod ground;
+mod host;
 mod image;
 mod kmod;
+mod ktap;
 mod log;
 mod machine;
 mod qemu;
 mod run;
 mod splat;
+mod tally;
 mod tree;
 
 use std::process::ExitCode;
@@ -24,7 +29,9 @@ fn main() -> ExitCode {
     let done = match Lab::parse().command {
         Command::Run(args) => run::run(&args),
         Command::Shell(args) => run::shell(&args),
-        _ => todo!(),
+        Command::Check(args) => check::check(&args),
+        Command::Demo => demo::demo(),
+        Command::Setup(args) => run::setup(&args),
     };
     match done {
         Ok(status) => ExitCode::from(status),

@@ -73,13 +73,16 @@ impl Shape {
             qemu.args(["-device", &format!("virtio-net-pci,netdev=net,mac={mac}")]);
         }
         if !self.interactive {
-            qemu.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            qemu.stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped());
         }
         qemu
     }
 
     fn kernel_line(&self) -> String {
-        let mut line = "console=ttyS0 ignore_loglevel printk.devkmsg=on panic=-1 nokaslr".to_string();
+        let mut line =
+            "console=ttyS0 ignore_loglevel printk.devkmsg=on panic=-1 nokaslr".to_string();
         if self.accel == Accel::Tcg {
             // An emulated processor is too slow for the kernel's idea of a watchdog's patience.
             line += " tsc=nowatchdog no_timer_check";
@@ -92,7 +95,13 @@ impl Shape {
 fn bare(root: &Root, accel: Accel, dir: &Path) -> Command {
     let mut qemu = root.command("qemu-system-x86_64");
     qemu.current_dir(dir);
-    qemu.args(["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]);
+    qemu.args([
+        "-nodefaults",
+        "-no-user-config",
+        "-no-reboot",
+        "-display",
+        "none",
+    ]);
     match accel {
         Accel::Kvm => qemu.args(["-accel", "kvm", "-cpu", "max"]),
         Accel::Tcg => qemu.args(["-accel", "tcg,thread=multi", "-cpu", "max"]),
@@ -103,7 +112,11 @@ fn bare(root: &Root, accel: Accel, dir: &Path) -> Command {
 }
 
 fn netdev(node: u8) -> String {
-    let end = if node == 0 { "server=on" } else { "server=off,reconnect-ms=100" };
+    let end = if node == 0 {
+        "server=on"
+    } else {
+        "server=off,reconnect-ms=100"
+    };
     format!("stream,id=net,{end},addr.type=unix,addr.path={NETWORK}")
 }
 
@@ -111,7 +124,11 @@ impl Accel {
     /// KVM if a guest really starts with it here, else TCG. Asked once in the
     /// life of a running host; `dir` is for the attempt, `image` a kernel.
     pub fn choose(root: &Root, image: &Path, dir: &Path) -> Result<Accel> {
-        let usable = fs::OpenOptions::new().read(true).write(true).open("/dev/kvm").is_ok();
+        let usable = fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open("/dev/kvm")
+            .is_ok();
         if !usable {
             return Ok(Accel::Tcg);
         }
@@ -140,7 +157,9 @@ fn starts_with_kvm(root: &Root, image: &Path, dir: &Path) -> Result<bool> {
     fs::copy(image, &kernel).with_context(|| format!("cannot copy {}", image.display()))?;
     let mut qemu = bare(root, Accel::Kvm, dir);
     qemu.args(["-smp", "2", "-m", "1G", "-append", "console=ttyS0 panic=-1"]);
-    qemu.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    qemu.stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     let mut child = qemu.spawn().context("cannot start QEMU")?;
     let spoke = speaks(&mut child, &dir.join(SERIAL));
     // It has served its purpose, whether it still runs or not.

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use crate::args::KernelName;
 use crate::args::Machine;
 use crate::args::Run;
+use crate::args::Setup;
 use crate::args::Shell;
 use crate::boot::Boot;
 use crate::content::Content;
@@ -31,8 +33,29 @@ pub fn run(args: &Run) -> Result<u8> {
 
 /// `lab shell`.
 pub fn shell(args: &Shell) -> Result<u8> {
-    let content = Content { nodes: 1, ..content(&args.machine) };
+    let content = Content {
+        nodes: 1,
+        ..content(&args.machine)
+    };
     start(&args.machine, content, None)
+}
+
+/// `lab setup`.
+pub fn setup(args: &Setup) -> Result<u8> {
+    let kernels = match &args.kernel {
+        Some(kernel) => vec![kernel.clone()],
+        None => vec![KernelName::Fixed, KernelName::Vulnerable],
+    };
+    let ground = Ground::prepare(&kernels, &[])?;
+    for kernel in &kernels {
+        let bench = ground.bench(kernel)?;
+        println!(
+            "{kernel}: Linux {} in {}",
+            bench.built.release,
+            bench.built.dir.display()
+        );
+    }
+    Ok(0)
 }
 
 fn content(machine: &Machine) -> Content {
@@ -59,13 +82,21 @@ fn start(machine: &Machine, content: Content, timeout: Option<Duration>) -> Resu
         dir: new_run("run")?,
     };
     let ended = boot.run(|node| if two { prefixed(node) } else { plain() }, |_, _| ())?;
-    for (node, trouble) in ended.iter().enumerate().filter_map(|(node, one)| Some((node, one.trouble()?))) {
+    for (node, trouble) in ended
+        .iter()
+        .enumerate()
+        .filter_map(|(node, one)| Some((node, one.trouble()?)))
+    {
         match two {
             true => eprintln!("lab: guest {node}: {trouble}"),
             false => eprintln!("lab: {trouble}"),
         }
     }
-    Ok(ended.iter().map(|one| one.status()).max().unwrap_or_default())
+    Ok(ended
+        .iter()
+        .map(|one| one.status())
+        .max()
+        .unwrap_or_default())
 }
 
 fn plain() -> Output {

@@ -237,7 +237,7 @@ fn trace_function(message: &str) -> Option<String> {
 #[derive(Clone, Copy, PartialEq)]
 enum End {
     /// At `---[ end trace`.
-    EndTrace,
+    Trace,
     /// At the next line of `=` signs.
     Ruler,
     /// After the call trace that it prints.
@@ -279,11 +279,6 @@ impl Watcher {
         self.open = Open::from(line, text, scenario);
     }
 
-    /// The reports that are complete so far.
-    pub fn found(&self) -> &[Splat] {
-        &self.found
-    }
-
     /// All reports, the log being at its end.
     pub fn finish(mut self) -> Vec<Splat> {
         self.found.extend(self.open.take().map(|open| open.splat));
@@ -304,7 +299,7 @@ impl Open {
         let cut_here = text.contains("[ cut here ]");
         let kind = header(text);
         let end = match kind {
-            _ if cut_here => End::EndTrace,
+            _ if cut_here => End::Trace,
             None => return None,
             Some(Kind::Kasan | Kind::Ubsan) => End::Ruler,
             Some(Kind::Kmemleak | Kind::RefTracker | Kind::NetdevLeak) => End::Indented,
@@ -331,7 +326,7 @@ impl Open {
         self.name(text);
         self.splat.excerpt.push(line.trim_end().to_string());
         let ends = match self.end {
-            End::EndTrace => text.contains("---[ end trace"),
+            End::Trace => text.contains("---[ end trace"),
             End::Ruler => text.starts_with("=========="),
             End::CallTrace => text.contains("</TASK>") || text.contains("---[ end "),
             End::Indented => false,
@@ -353,7 +348,6 @@ impl Open {
             self.named = true;
         }
     }
-
 }
 
 fn line_continues(text: &str) -> bool {

@@ -55,8 +55,12 @@ impl Tree {
     /// The version of the tree's C library, such as `[2, 41]`.
     pub fn libc_version(&self) -> Vec<u32> {
         let paths = LIBC.iter().filter_map(|path| self.resolve(Path::new(path)));
-        let bytes = paths.filter_map(|path| fs::read(self.outside(&path)).ok()).next();
-        bytes.and_then(|bytes| release_version(&bytes)).unwrap_or_default()
+        let bytes = paths
+            .filter_map(|path| fs::read(self.outside(&path)).ok())
+            .next();
+        bytes
+            .and_then(|bytes| release_version(&bytes))
+            .unwrap_or_default()
     }
 
     /// Puts the file `path` of the tree into `image`, with what it needs to run;
@@ -104,7 +108,11 @@ impl Tree {
             let inside = library.path.strip_prefix(&self.dir).ok();
             match inside.filter(|_| library.realpath.is_some()) {
                 Some(path) => paths.push(Path::new("/").join(path)),
-                None => bail!("{} needs {name}, which is not in {}", file.display(), self.dir.display()),
+                None => bail!(
+                    "{} needs {name}, which is not in {}",
+                    file.display(),
+                    self.dir.display()
+                ),
             }
         }
         Ok(paths)
@@ -170,7 +178,10 @@ fn parts(path: &Path) -> VecDeque<OsString> {
 
 /// The interpreter that a script's first line names.
 fn interpreter(head: &[u8]) -> Option<String> {
-    let line = head.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
+    let line = head
+        .strip_prefix(b"#!")?
+        .split(|byte| *byte == b'\n')
+        .next()?;
     let line = String::from_utf8_lossy(line);
     line.split_whitespace().next().map(str::to_string)
 }
@@ -178,9 +189,14 @@ fn interpreter(head: &[u8]) -> Option<String> {
 /// The version in the C library's banner, `… stable release version 2.41.`
 fn release_version(libc: &[u8]) -> Option<Vec<u32>> {
     const BANNER: &[u8] = b"release version ";
-    let at = libc.windows(BANNER.len()).position(|bytes| bytes == BANNER)?;
-    let text = String::from_utf8_lossy(libc.get(at + BANNER.len()..at + BANNER.len() + 16)?);
-    let digits = text.split(|c: char| !c.is_ascii_digit() && c != '.').next()?;
+    let at = libc
+        .windows(BANNER.len())
+        .position(|bytes| bytes == BANNER)?;
+    let rest = libc[at + BANNER.len()..].iter();
+    let text: String = rest.take(16).map(|byte| char::from(*byte)).collect();
+    let digits = text
+        .split(|c: char| !c.is_ascii_digit() && c != '.')
+        .next()?;
     let numbers = digits.split('.').filter(|part| !part.is_empty());
     numbers.map(|part| part.parse().ok()).collect()
 }
@@ -207,7 +223,8 @@ mod tests {
 
     #[test]
     fn the_banner_has_the_version() {
-        let banner = b"\0GNU C Library (Debian GLIBC 2.41-12) stable release version 2.41.\nCopyright";
+        let banner =
+            b"\0GNU C Library (Debian GLIBC 2.41-12) stable release version 2.41.\nCopyright";
         assert_eq!(release_version(banner), Some(vec![2, 41]));
         assert_eq!(release_version(b"musl"), None);
     }

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: GPL-2.0
+//! `lab check`: the host's tests, and all scenarios in the guests they are for.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use anyhow::Context;
+use anyhow::Result;
+use anyhow::bail;
+use guest::Listed;
+use setup::Step;
+
+use crate::args::Check;
+use crate::args::KernelName;
+use crate::boot::Boot;
+use crate::content::Content;
+use crate::ground::Bench;
+use crate::ground::Ground;
+use crate::ground::new_run;
+use crate::host;
+use crate::ktap;
+use crate::log::Event;
+use crate::machine::Ended;
+use crate::machine::RESULTS;
+use crate::tally::Failure;
+use crate::tally::Tally;
+
+const HOST: &str = "host tests";
+const SCENARIOS: &str = "scenarios";
+
+/// No group of scenarios takes longer, not even on a slow machine.
+const TIMEOUT: Duration = Duration::from_secs(900);
+
+/// Scenarios that share a boot.
+pub struct Group {
+    pub kernel: KernelName,
+    pub nodes: u8,
+    pub loads_module: bool,
+    pub names: Vec<String>,
+}
+
+impl Group {
+    /// What to call its guests.
+    pub fn place(&self) -> String {
+        match self.nodes {
+            1 => self.kernel.to_string(),
+            nodes => format!("{}, {nodes} guests", self.kernel),
+        }
+    }
+}
+
+/// `lab check`; returns the status to end with.
+pub fn check(args: &Check) -> Result<u8> {
+    let kernels = kernels(args);
+    let whole = args.names.is_empty() && args.kernel.is_none();
+    let steps = if whole {
+        [HOST, SCENARIOS].as_slice()
+    } else {
+        &[SCENARIOS]
+    };
+    let ground = Ground::prepare(&kernels, steps)?;
+    let benches: Vec<Bench> = kernels
+        .iter()
+        .map(|kernel| ground.bench(kernel))
+        .collect::<Result<_>>()?;
+    let groups = groups(&listed(&ground)?, &kernels, &args.names)?;
+    let mut tally = Tally::default();
+    if whole {
+        let step = ground.progress.step(HOST);
+        tally.add(host::test(&new_run("host")?.join("cargo-test.log"))?);
+        step.done();
+    }
+    let step = ground.progress.step(SCENARIOS);
+    for group in &groups {
+        let at = kernels.iter().position(|kernel| *kernel == group.kernel);
+        let bench = at
+            .and_then(|at| benches.get(at))
+            .context("a kernel was not built")?;
+        tally.add(scenarios(&ground, bench, group, &step)?);
+    }
+    step.done();
+    println!("{}", tally.report());
+    Ok(if tally.good() { 0 } else { 1 })
+}
+
+/// The kernels that are asked for: both without a word.
+pub fn kernels(args: &Check) -> Vec<KernelName> {
+    match &args.kernel {
+        Some(kernel) => vec![kernel.clone()],
+        None => vec![KernelName::Fixed, KernelName::Vulnerable],
+    }
+}
+
+/// The scenarios that the guest knows.
+pub fn listed(ground: &Ground) -> Result<Vec<Listed>> {
+    let guest = ground.programs.join("guest");
+    let output = Command::new(&guest).args(["list", "--json"]).output();
+    let output = output.with_context(|| format!("cannot run {}", guest.display()))?;
+    serde_json::from_slice(&output.stdout).context("`guest list --json` gave no list of scenarios")
+}
+
+/// Which scenarios share which boot; those in `names`, or all.
+pub fn groups(listed: &[Listed], kernels: &[KernelName], names: &[String]) -> Result<Vec<Group>> {
+    if let Some(name) = names
+        .iter()
+        .find(|name| !listed.iter().any(|it| it.name == **name))
+    {
+        let known: Vec<_> = listed.iter().map(|it| it.name.as_str()).collect();
+        bail!(
+            "there is no scenario {name}; there are {}",
+            known.join(", ")
+        );
+    }
+    let mut groups: Vec<Group> = Vec::new();
+    for kernel in kernels {
+        for one in listed {
+            let asked = names.is_empty() || names.contains(&one.name);
+            if !asked || !one.kernels.iter().any(|it| it == kernel.group()) {
+                continue;
+            }
+            let same = |group: &&mut Group| {
+                group.kernel == *kernel
+                    && group.nodes == one.nodes
+                    && group.loads_module == one.loads_module
+            };
+            match groups.iter_mut().find(same) {
+                Some(group) => group.names.push(one.name.clone()),
+                None => groups.push(Group {
+                    kernel: kernel.clone(),
+                    nodes: one.nodes,
+                    loads_module: one.loads_module,
+                    names: vec![one.name.clone()],
+                }),
+            }
+        }
+    }
+    Ok(groups)
+}
+
+/// Boots for one group and counts its results.
+fn scenarios(ground: &Ground, bench: &Bench, group: &Group, step: &Step) -> Result<Tally> {
+    let place = group.place();
+    let command = ["guest", "check"].into_iter().map(str::to_string);
+    let boot = Boot {
+        ground,
+        bench,
+        content: Content {
+            module: !group.loads_module,
+            ueid: true,
+            rxe: group.nodes > 1,
+            leaks: true,
+            nodes: group.nodes,
+            command: command.chain(group.names.iter().cloned()).collect(),
+            ..Content::default()
+        },
+        memory: 2048,
+        cpus: 2,
+        timeout: Some(TIMEOUT),
+        interactive: false,
+        dir: new_run(&format!("check-{}", bench.built.name))?,
+    };
+    step.note(&format!("{place}: booting"));
+    let lock = Mutex::new(());
+    let ended = boot.run(
+        |_| Box::new(|_| ()),
+        |_, event| {
+            let _one_at_a_time = lock.lock().unwrap_or_else(PoisonError::into_inner);
+            tell(ground, step, &place, event);
+        },
+    )?;
+    let mut tally = Tally::default();
+    for (node, one) in ended.iter().enumerate() {
+        let place = if ended.len() > 1 {
+            format!("{place}, guest {node}")
+        } else {
+            place.clone()
+        };
+        tally.add(judge(
+            ground,
+            &bench.built.source,
+            one,
+            &place,
+            &group.names,
+        )?);
+    }
+    Ok(tally)
+}
+
+fn tell(ground: &Ground, step: &Step, place: &str, event: &Event) {
+    match event {
+        Event::Up => step.note(&format!("{place}: up")),
+        Event::Begin(name) => step.note(&format!("{place}: {name}")),
+        Event::End(name, ok, time) => {
+            let verdict = if *ok { "ok" } else { "not ok" };
+            ground.progress.say(&format!(
+                "{verdict:6}  {:6.1} s  {place}: {name}",
+                time.as_secs_f32()
+            ));
+        }
+        Event::Exit(_) => step.note(&format!("{place}: looking for leaks, switching off")),
+    }
+}
+
+/// Counts what one guest reported, and what its kernel did.
+pub fn judge(
+    ground: &Ground,
+    source: &Path,
+    ended: &Ended,
+    place: &str,
+    names: &[String],
+) -> Result<Tally> {
+    let parsed = ktap::parse(&ground.root, source, &ended.dir.join(RESULTS), place)?;
+    let mut tally = parsed.tally;
+    for splat in &ended.splats {
+        let scenario = splat
+            .scenario
+            .as_ref()
+            .map(|name| format!(", in {name}"))
+            .unwrap_or_default();
+        let what = format!("{}{scenario}", splat.summary());
+        tally.fail(Failure::new(place, &what, splat.excerpt.clone()));
+    }
+    for name in names.iter().filter(|name| !parsed.scenarios.contains(name)) {
+        tally.fail(Failure::new(place, name, vec!["there is no result".into()]));
+    }
+    let quiet = tally.failures.is_empty();
+    match ended.exit {
+        None => {
+            let why = if ended.timed_out {
+                "the guest took too long"
+            } else {
+                "the guest died"
+            };
+            tally.fail(Failure::new(place, why, ended.tail.clone()));
+        }
+        Some(status) if status != 0 && quiet => {
+            let what = format!("guest check ended with status {status}");
+            tally.fail(Failure::new(place, &what, Vec::new()));
+        }
+        Some(_) => {}
+    }
+    Ok(tally)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scenario(name: &str, kernels: &[&str], nodes: u8) -> Listed {
+        Listed {
+            name: name.into(),
+            shows: String::new(),
+            kernels: kernels.iter().map(|it| it.to_string()).collect(),
+            nodes,
+            loads_module: true,
+        }
+    }
+
+    #[test]
+    fn scenarios_share_a_boot_where_they_can() {
+        let listed = [
+            scenario("a", &["fixed", "vulnerable"], 1),
+            scenario("b", &["fixed"], 2),
+            scenario("c", &["fixed"], 1),
+        ];
+        let both = [KernelName::Fixed, KernelName::Vulnerable];
+        let all = groups(&listed, &both, &[]).expect("all are known");
+        let names: Vec<_> = all
+            .iter()
+            .map(|group| (group.place(), group.names.join(" ")))
+            .collect();
+        let expected = [
+            ("fixed", "a c"),
+            ("fixed, 2 guests", "b"),
+            ("vulnerable", "a"),
+        ];
+        assert_eq!(
+            names,
+            expected.map(|(place, names)| (place.to_string(), names.to_string()))
+        );
+        assert!(groups(&listed, &both, &["d".into()]).is_err());
+    }
+}

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Counts KTAP results, as the kernel's own `kunit.py parse` reads them.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context;
+use anyhow::Result;
+use serde::Deserialize;
+use setup::Root;
+
+use crate::tally::Failure;
+use crate::tally::Tally;
+
+/// A group in `kunit.py`'s JSON: a scenario, or a suite within one.
+#[derive(Deserialize)]
+struct Group {
+    name: String,
+    sub_groups: Vec<Group>,
+    test_cases: Vec<Case>,
+    misc: Counts,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    name: String,
+    status: String,
+}
+
+#[derive(Deserialize)]
+struct Counts {
+    errors: usize,
+}
+
+/// What a file of results holds.
+pub struct Results {
+    pub tally: Tally,
+    /// The outermost tests.
+    pub scenarios: Vec<String>,
+}
+
+/// Reads the results in `file`, printed by guest `place`, with the tools of the
+/// kernel tree `source`.
+pub fn parse(root: &Root, source: &Path, file: &Path, place: &str) -> Result<Results> {
+    let json = file.with_extension("json");
+    let mut kunit = root.command("python3");
+    kunit.env("PYTHONDONTWRITEBYTECODE", "1");
+    kunit
+        .arg(source.join("tools/testing/kunit/kunit.py"))
+        .arg("parse");
+    kunit.arg(format!("--json={}", json.display())).arg(file);
+    let output = kunit.output().context("cannot run kunit.py")?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let text = fs::read_to_string(&json).with_context(|| {
+        let error = String::from_utf8_lossy(&output.stderr);
+        format!(
+            "kunit.py made no {}: {}",
+            json.display(),
+            error.lines().last().unwrap_or_default()
+        )
+    })?;
+    let top: Group = serde_json::from_str(&text).context("kunit.py's JSON is not what it was")?;
+    let ktap = fs::read_to_string(file).unwrap_or_default();
+    Ok(results(&top, output.status.success(), &said, &ktap, place))
+}
+
+fn results(top: &Group, sound: bool, said: &str, ktap: &str, place: &str) -> Results {
+    let mut tally = Tally::default();
+    walk(top, "", ktap, place, &mut tally);
+    // A plan that is not met or a test that ended early is no failed case to kunit.py.
+    if top.misc.errors > 0 || (!sound && tally.failures.is_empty()) {
+        let errors: Vec<String> = said
+            .lines()
+            .filter(|line| line.contains("[ERROR]"))
+            .map(str::to_string)
+            .collect();
+        tally.fail(Failure::new(place, "results are incomplete", errors));
+    }
+    let groups = top.sub_groups.iter().map(|group| group.name.clone());
+    let cases = top.test_cases.iter().map(|case| case.name.clone());
+    Results {
+        tally,
+        scenarios: groups.chain(cases).collect(),
+    }
+}
+
+fn walk(group: &Group, path: &str, ktap: &str, place: &str, tally: &mut Tally) {
+    for case in &group.test_cases {
+        let name = format!("{path}{}", case.name);
+        match case.status.as_str() {
+            "PASS" => tally.passed += 1,
+            "SKIP" => tally.skip(place, &name, reason(ktap, &case.name)),
+            _ => tally.fail(Failure::new(place, &name, diagnostics(ktap, &case.name))),
+        }
+    }
+    for inner in &group.sub_groups {
+        walk(inner, &format!("{path}{}/", inner.name), ktap, place, tally);
+    }
+}
+
+/// The lines that a test said right before it failed.
+fn diagnostics(ktap: &str, name: &str) -> Vec<String> {
+    let lines: Vec<&str> = ktap.lines().map(str::trim).collect();
+    let failed = |line: &str| {
+        line.starts_with("not ok ")
+            && line
+                .split_once(name)
+                .is_some_and(|(_, rest)| rest.is_empty())
+    };
+    let Some(at) = lines.iter().position(|line| failed(line)) else {
+        return Vec::new();
+    };
+    let before = lines[..at]
+        .iter()
+        .rev()
+        .take_while(|line| line.starts_with("# "));
+    let mut said: Vec<String> = before.map(|line| line[2..].to_string()).collect();
+    said.reverse();
+    said
+}
+
+/// Why a test was skipped.
+fn reason(ktap: &str, name: &str) -> String {
+    let mark = format!(" {name} # SKIP");
+    let found = ktap.lines().find_map(|line| line.split_once(&mark));
+    found
+        .map(|(_, why)| why.trim().to_string())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KTAP: &str = "KTAP version 1\n1..1\n  # Subtest: a\n  ok 1 x\n  # b1\n  # b2\n  not ok 2 y\n  ok 3 z # SKIP no z\nnot ok 1 a\n";
+
+    fn group(errors: usize) -> Group {
+        let text = format!(
+            r#"{{"name": "top", "test_cases": [], "misc": {{"errors": {errors}}}, "sub_groups": [
+                {{"name": "a", "sub_groups": [], "misc": {{"errors": 0}}, "test_cases": [
+                    {{"name": "x", "status": "PASS"}}, {{"name": "y", "status": "FAIL"}},
+                    {{"name": "z", "status": "SKIP"}}]}}]}}"#
+        );
+        serde_json::from_str(&text).expect("JSON")
+    }
+
+    #[test]
+    fn leaves_are_counted_and_failures_say_why() {
+        let found = results(&group(0), false, "", KTAP, "fixed");
+        let tally = &found.tally;
+        assert_eq!(
+            (tally.passed, tally.failures.len(), tally.skipped.len()),
+            (1, 1, 1)
+        );
+        assert_eq!(tally.failures[0].what, "a/y");
+        assert_eq!(tally.failures[0].excerpt, ["b1", "b2"]);
+        assert_eq!(tally.skipped[0], "fixed: a/z: no z");
+        assert_eq!(found.scenarios, ["a"]);
+    }
+
+    #[test]
+    fn what_kunit_py_calls_an_error_is_a_failure() {
+        let found = results(
+            &group(1),
+            true,
+            "[1] [ERROR] Test: a: gone\n",
+            KTAP,
+            "fixed",
+        );
+        assert_eq!(found.tally.failures.len(), 2);
+        assert_eq!(
+            found.tally.failures[1].excerpt,
+            ["[1] [ERROR] Test: a: gone"]
+        );
+    }
+}
