@@ -84,6 +84,8 @@ pub(crate) fn make(cache: &Cache, dir: &Path, step: &Step) -> Result<()> {
     step.note("installing packages");
     match enter::is_root() {
         true => {
+            // What it mounts is gone with it, even when it is killed.
+            enter::enter_namespaces(&mut command);
             command
                 .arg("--mode=root")
                 .arg(SUITE)

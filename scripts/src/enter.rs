@@ -57,6 +57,12 @@ pub(crate) fn enter_namespaces(command: &mut Command) {
     unsafe { command.pre_exec(move || entry.unshare()) };
 }
 
+/// Makes `command` be terminated when the thread that spawns it ends.
+pub(crate) fn die_with_spawner(command: &mut Command) {
+    // SAFETY: One system call, which neither allocates nor takes a lock.
+    unsafe { command.pre_exec(terminated_with_spawner) };
+}
+
 /// Where `path` is for one who is not in `root`.
 pub(crate) fn inside(root: &Path, path: &Path) -> PathBuf {
     root.join(path.strip_prefix("/").unwrap_or(path))
@@ -101,10 +107,14 @@ impl Entry {
         }
         let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
         rustix::mount::mount_change(c"/", private)?;
-        // make, QEMU and the like end their children when they are terminated.
-        rustix::process::set_parent_process_death_signal(Some(Signal::TERM))?;
-        Ok(())
+        terminated_with_spawner()
     }
+}
+
+/// make, QEMU, mmdebstrap and the like end their own children when terminated.
+fn terminated_with_spawner() -> io::Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::TERM))?;
+    Ok(())
 }
 
 fn put(file: &CStr, text: &str) -> io::Result<()> {

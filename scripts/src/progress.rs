@@ -86,11 +86,7 @@ impl Progress {
 
     /// Says something in between.
     pub fn say(&self, line: &str) {
-        match self.terminal {
-            // The terminal's own errors are no reason to stop.
-            true => drop(self.bars.println(line)),
-            false => eprintln!("{line}"),
-        }
+        self.bars.suspend(|| eprintln!("{line}"));
     }
 
     /// A line that draws itself anew with the time that has passed.
@@ -131,8 +127,7 @@ impl Step {
         match &self.show {
             Show::Line(bars, bar) => {
                 bar.finish_and_clear();
-                // The terminal's own errors are no reason to stop.
-                drop(bars.println(line));
+                bars.suspend(|| eprintln!("{line}"));
             }
             Show::Plain { .. } => eprintln!("{line}"),
         }

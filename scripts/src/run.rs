@@ -21,6 +21,8 @@ use anyhow::bail;
 use rustix::pipe::PipeFlags;
 use rustix::pipe::pipe_with;
 
+use crate::enter;
+
 /// Lines of the log that an error repeats.
 const EXCERPT: usize = 15;
 
@@ -66,6 +68,7 @@ pub(crate) fn polled(mut command: Command, log: &Path, mut poll: impl FnMut()) -
     let name = command.get_program().to_string_lossy().into_owned();
     let output = create(log)?;
     let both = output.try_clone().context("cannot duplicate a file")?;
+    enter::die_with_spawner(&mut command);
     command.stdin(Stdio::null()).stdout(both).stderr(output);
     let mut child = command
         .spawn()
@@ -105,6 +108,7 @@ fn supervise(
 ) -> Result<()> {
     let name = command.get_program().to_string_lossy().into_owned();
     let mut file = create(log)?;
+    enter::die_with_spawner(&mut command);
     let mut child = command
         .stdin(Stdio::null())
         .spawn()
