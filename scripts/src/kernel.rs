@@ -112,6 +112,8 @@ impl Kernel {
 
 /// Finds `kernel`; one of the lab's own is fetched, configured and built if its
 /// inputs (source, fragments, toolchain) are not those of the last build.
+/// `$SMCIFY_LINUX_7_2` and `$SMCIFY_LINUX_6_16` may name a source tarball or tree
+/// to build instead of the pinned one.
 pub fn kernel(root: &Root, kernel: &Kernel, progress: &Progress) -> Result<Built> {
     if let Some(recipe) = kernel.recipe() {
         let dir = recipe.ensure(root, progress)?;
