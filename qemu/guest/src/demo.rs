@@ -17,6 +17,8 @@ use std::process::ExitCode;
 const BYTES: u64 = 16 << 20;
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
+type Run = fn() -> Result<Went>;
+
 /// `guest demo`: fails unless smcify made a difference to every program.
 pub fn run() -> Result<ExitCode> {
     let mut as_promised = round(false, Carrier::Tcp)?;
@@ -32,7 +34,7 @@ pub fn run() -> Result<ExitCode> {
 
 /// Runs every program once. True: each was carried as expected.
 fn round(loaded: bool, expected: Carrier) -> Result<bool> {
-    let runs: [(&str, fn() -> Result<Went>); 3] = [
+    let runs: [(&str, Run); 3] = [
         ("transfer, blocking", || transfer("blocking", HERE, BYTES)),
         ("transfer, io_uring", || transfer("io_uring", HERE, BYTES)),
         ("iperf3", || iperf::run(HERE, BYTES)),

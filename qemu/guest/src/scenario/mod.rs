@@ -24,6 +24,8 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 const BOTH: &[&str] = &["fixed", "vulnerable"];
+/// For what takes long: once, where lock debugging watches too.
+const FIXED: &[&str] = &["fixed"];
 
 /// One thing to be shown, in a guest of its own or after others.
 struct Scenario {
@@ -43,7 +45,7 @@ const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "transfer",
         shows: "unmodified programs run over SMC-D, and every byte arrives",
-        kernels: BOTH,
+        kernels: FIXED,
         run: transfer::run,
     },
     Scenario {
@@ -67,7 +69,7 @@ const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "rmmod",
         shows: "200 rounds of insmod and rmmod under load: no byte lost, nothing leaked",
-        kernels: BOTH,
+        kernels: FIXED,
         run: rmmod::run,
     },
     Scenario {

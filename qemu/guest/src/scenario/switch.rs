@@ -38,8 +38,11 @@ fn asks_for_tcp() -> Vec<(i32, i32, i32)> {
     types.flat_map(each).collect()
 }
 
-/// What else programs ask for, and the protocol or error that they get.
-const OTHERS: [(&str, i32, i32, i32, Result<i32, Errno>); 12] = [
+/// A name, what is asked for, and the protocol or error that it gets.
+type Other = (&'static str, i32, i32, i32, Result<i32, Errno>);
+
+/// What else programs ask for.
+const OTHERS: [Other; 12] = [
     ("UDP", libc::AF_INET, libc::SOCK_DGRAM, 0, Ok(17)),
     ("UDP, explicit", libc::AF_INET, libc::SOCK_DGRAM, 17, Ok(17)),
     ("UDP over IPv6", libc::AF_INET6, libc::SOCK_DGRAM, 0, Ok(17)),
