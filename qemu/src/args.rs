@@ -37,6 +37,10 @@ pub enum Command {
     Check(Check),
     /// Show what smcify does to unmodified programs: a table, before and after.
     Demo,
+    /// Run the scenarios under virtme-ng.
+    Vng(Check),
+    /// Check format and lints of everything in Rust, in user space and kernel.
+    Lint,
     /// Fetch and build everything the lab needs, and stop there.
     Setup(Setup),
 }

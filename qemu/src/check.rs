@@ -43,6 +43,12 @@ pub struct Group {
 }
 
 impl Group {
+    /// What its guests run.
+    pub fn command(&self) -> Vec<String> {
+        let command = ["guest", "check"].into_iter().map(str::to_string);
+        command.chain(self.names.iter().cloned()).collect()
+    }
+
     /// What to call its guests.
     pub fn place(&self) -> String {
         match self.nodes {
@@ -143,7 +149,6 @@ pub fn groups(listed: &[Listed], kernels: &[KernelName], names: &[String]) -> Re
 /// Boots for one group and counts its results.
 fn scenarios(ground: &Ground, bench: &Bench, group: &Group, step: &Step) -> Result<Tally> {
     let place = group.place();
-    let command = ["guest", "check"].into_iter().map(str::to_string);
     let boot = Boot {
         ground,
         bench,
@@ -153,7 +158,7 @@ fn scenarios(ground: &Ground, bench: &Bench, group: &Group, step: &Step) -> Resu
             rxe: group.nodes > 1,
             leaks: true,
             nodes: group.nodes,
-            command: command.chain(group.names.iter().cloned()).collect(),
+            command: group.command(),
             ..Content::default()
         },
         memory: 2048,

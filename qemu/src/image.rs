@@ -2,9 +2,11 @@
 //! The guest's initramfs: what lies where, written as a `newc` archive.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::fs::File;
 use std::io::BufWriter;
 use std::io::Write;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -86,6 +88,24 @@ impl Image {
             self.entries.entry(path[..end].into()).or_insert(Entry::Dir);
         }
         self.entries.entry(path.into()).or_insert(Entry::Dir);
+    }
+
+    /// Makes a tree of it in `dir`, but for devices, which take rights.
+    pub fn unpack(&self, dir: &Path) -> Result<()> {
+        for (name, entry) in &self.entries {
+            let path = dir.join(name);
+            let made = match entry {
+                Entry::Dir => fs::create_dir_all(&path),
+                Entry::Copy(from) => fs::copy(from, &path).map(|_| ()),
+                Entry::Bytes(content) => fs::write(&path, content),
+                Entry::Link(target) => {
+                    fs::create_dir_all(dir).and_then(|()| symlink(target, &path))
+                }
+                Entry::Device(..) => Ok(()),
+            };
+            made.with_context(|| format!("cannot make {}", path.display()))?;
+        }
+        Ok(())
     }
 
     /// Writes the archive. Not compressed: QEMU hands it over in no time, while

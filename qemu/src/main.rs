@@ -11,6 +11,7 @@ mod host;
 mod image;
 mod kmod;
 mod ktap;
+mod lint;
 mod log;
 mod machine;
 mod qemu;
@@ -18,6 +19,7 @@ mod run;
 mod splat;
 mod tally;
 mod tree;
+mod vng;
 
 use std::process::ExitCode;
 
@@ -31,6 +33,8 @@ fn main() -> ExitCode {
         Command::Shell(args) => run::shell(&args),
         Command::Check(args) => check::check(&args),
         Command::Demo => demo::demo(),
+        Command::Vng(args) => vng::vng(&args),
+        Command::Lint => lint::lint(),
         Command::Setup(args) => run::setup(&args),
     };
     match done {

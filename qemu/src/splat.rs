@@ -50,6 +50,9 @@ impl fmt::Display for Kind {
     }
 }
 
+/// What titles begin with, said by the kind already.
+const PREFIXES: [&str; 4] = ["BUG: KASAN: ", "WARNING: ", "BUG: ", "Oops: "];
+
 /// One report of the kernel.
 #[derive(Clone, Debug)]
 pub struct Splat {
@@ -66,19 +69,27 @@ impl Splat {
     /// The first function of the report that is not the reporter itself.
     pub fn function(&self) -> Option<String> {
         let lines = || self.excerpt.iter().map(|line| message(line));
+        let here = |line: &&str| line.contains("RIP: 0010:");
         let trace = || lines().skip_while(|line| !line.starts_with("Call Trace:"));
         named_function(&self.title)
+            .or_else(|| lines().filter(here).find_map(trace_function))
             .or_else(|| trace().find_map(trace_function))
             .or_else(|| lines().find_map(trace_function))
     }
 
     /// One line: the kind and where, such as `KASAN slab-use-after-free in seq_show`.
     pub fn summary(&self) -> String {
-        let what = match self.kind {
-            Kind::Kasan => self.title.trim_start_matches("BUG: KASAN: "),
-            _ => self.title.as_str(),
-        };
+        let title = self.title.as_str();
+        let plain = PREFIXES
+            .iter()
+            .find_map(|prefix| title.strip_prefix(prefix));
+        let what = plain.unwrap_or(title);
         let what = what.split_once(" in ").map_or(what, |(what, _)| what);
+        // `file.c:1 at function+0x1/0x2, CPU#0: task/1`: the function is said anyway.
+        let what = match what.split_once(" at ") {
+            Some((place, rest)) if rest.contains("+0x") => place,
+            _ => what,
+        };
         match self.function() {
             Some(function) => format!("{}: {what} in {function}", self.kind),
             None => format!("{}: {what}", self.kind),
@@ -184,7 +195,7 @@ fn named_function(title: &str) -> Option<String> {
 }
 
 /// Functions that only print or check: never the culprit.
-const REPORTERS: [&str; 33] = [
+const REPORTERS: [&str; 35] = [
     "dump_stack",
     "show_stack",
     "print_",
@@ -212,6 +223,8 @@ const REPORTERS: [&str; 33] = [
     "__ubsan_",
     "debug_print_object",
     "refcount_warn_saturate",
+    "panic",
+    "vpanic",
     "kmemleak_alloc",
     "kmem_cache_alloc",
     "kmalloc",
@@ -220,14 +233,13 @@ const REPORTERS: [&str; 33] = [
     "slab_post_alloc",
 ];
 
-/// A `func+0x1/0x2` line of a call trace, or `RIP: 0010:func+…`.
+/// A `func+0x1/0x2` line of a call trace, or `RIP: 0010:func+…`; a `? func…` is a guess.
 fn trace_function(message: &str) -> Option<String> {
     let text = match message.split_once("RIP: 0010:") {
         Some((_, text)) => text,
         None if message.starts_with(' ') => message.trim_start(),
         None => return None,
     };
-    let text = text.trim_start_matches("? ");
     let name = text.contains("+0x").then(|| bare(text))??;
     let reporter = REPORTERS.iter().any(|reporter| name.starts_with(reporter));
     (!reporter).then_some(name)
