@@ -22,6 +22,8 @@ pub use kernel::Built;
 pub use kernel::Kernel;
 pub use kernel::kernel;
 pub use modules::Modules;
+pub use modules::clippy;
+pub use modules::clippy_step;
 pub use modules::modules;
 pub use progress::Progress;
 pub use progress::Step;

@@ -48,32 +48,61 @@ fn name(kernel: &str) -> String {
     format!("modules {kernel}")
 }
 
-/// Builds the checkout's modules for `built`, as `make KDIR=… LLVM=1` does.
+/// The name of the step that runs clippy for `kernel`.
+pub fn clippy_step(kernel: &Kernel) -> String {
+    clippy_name(&kernel.name())
+}
+
+fn clippy_name(kernel: &str) -> String {
+    format!("clippy {kernel}")
+}
+
+/// Builds the checkout's modules, the test-only ones too, for `built`.
 pub fn modules(root: &Root, built: &Built, progress: &Progress) -> Result<Modules> {
-    let target = checkout().join("target/modules");
-    let dir = target.join(&built.name);
-    fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
-    let lock = target.join(format!("{}.lock", built.name));
-    let _lock = Lock::take(&lock, FlockOperation::LockExclusive, progress)?;
-    let name = name(&built.name);
-    let step = progress.step(&name);
-    let jobs = thread::available_parallelism().map_or(1, usize::from);
-    let mut make = root.command("make");
-    make.arg("-C")
-        .arg(&built.dir)
-        .arg(format!("M={}", checkout().display()));
-    make.arg(format!("MO={}", dir.display()))
-        .arg(format!("-j{jobs}"))
-        .args(["LLVM=1", "modules"]);
-    run::logged(make, &root.cache().log(&name), |_| ())?;
+    let step = name(&built.name);
+    let dir = make(root, built, progress, &step, &[])?;
     let order = dir.join("modules.order");
     let order = fs::read_to_string(&order)
         .with_context(|| format!("the build left no {}", order.display()))?;
-    step.done();
     Ok(Modules {
         all: objects(&order, &dir),
         dir,
     })
+}
+
+/// Builds the same with clippy, beside them; a warning is an error.
+pub fn clippy(root: &Root, built: &Built, progress: &Progress) -> Result<()> {
+    let arguments = ["CLIPPY=1", "KRUSTFLAGS=-Dwarnings"];
+    make(root, built, progress, &clippy_name(&built.name), &arguments).map(drop)
+}
+
+/// `make KDIR=… LLVM=1` in the checkout, in a directory for `step`, which is returned.
+fn make(
+    root: &Root,
+    built: &Built,
+    progress: &Progress,
+    step: &str,
+    arguments: &[&str],
+) -> Result<PathBuf> {
+    let target = checkout().join("target");
+    let dir = target.join(step.replace(' ', "/"));
+    fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    let _lock = Lock::take(
+        &dir.with_extension("lock"),
+        FlockOperation::LockExclusive,
+        progress,
+    )?;
+    let running = progress.step(step);
+    let jobs = thread::available_parallelism().map_or(1, usize::from);
+    let mut make = root.command("make");
+    make.arg("-C").arg(checkout());
+    make.arg(format!("KDIR={}", built.dir.display()));
+    make.arg(format!("MO={}", dir.display()));
+    make.arg(format!("-j{jobs}"));
+    make.args(["LLVM=1", "SMCIFY_TESTS=m"]).args(arguments);
+    run::logged(make, &root.cache().log(step), |_| ())?;
+    running.done();
+    Ok(dir)
 }
 
 /// The modules that `modules.order` names.
