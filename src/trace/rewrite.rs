@@ -134,9 +134,8 @@ impl<H: Handler> PinnedDrop for Rewrite<H> {
     /// Detaches, and waits until no callback is under way.
     fn drop(self: Pin<&mut Self>) {
         // SAFETY: By the type invariant `ops` is registered.
-        let unregistered =
-            to_result(unsafe { bindings::unregister_ftrace_function(self.ops.get()) });
-        if let Err(error) = unregistered {
+        let unregistered = unsafe { bindings::unregister_ftrace_function(self.ops.get()) };
+        if let Err(error) = to_result(unregistered) {
             pr_crit!("ftrace kept the callback: {error:?}\n");
         }
         // SAFETY: `ops` is initialised, and is registered no longer.
