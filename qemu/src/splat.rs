@@ -194,8 +194,8 @@ fn named_function(title: &str) -> Option<String> {
     words.find(|word| word.contains("+0x")).and_then(bare)
 }
 
-/// Functions that only print or check: never the culprit.
-const REPORTERS: [&str; 35] = [
+/// Functions that only print, check or lock: never the culprit.
+const REPORTERS: [&str; 38] = [
     "dump_stack",
     "show_stack",
     "print_",
@@ -225,6 +225,9 @@ const REPORTERS: [&str; 35] = [
     "refcount_warn_saturate",
     "panic",
     "vpanic",
+    "mutex_lock",
+    "__mutex_lock",
+    "_raw_",
     "kmemleak_alloc",
     "kmem_cache_alloc",
     "kmalloc",

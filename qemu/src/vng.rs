@@ -4,6 +4,8 @@
 //! namespace, in a tree that has what its initramfs would have.
 
 use std::fs;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -33,8 +35,13 @@ use crate::tally::Tally;
 
 const STEP: &str = "virtme-ng";
 
-/// virtme-ng cannot be told a time limit; `timeout` can.
-const TIMEOUT: Duration = Duration::from_secs(900);
+/// virtme-ng cannot be told a time limit; `timeout` can. Under TCG, its boot alone,
+/// with udev over 9p, takes minutes.
+const TIMEOUT: Duration = Duration::from_secs(1800);
+
+/// virtme-ng's init ends with `poweroff -f`, or in a panic where there is none; the
+/// toolchain root has no init system that would bring it.
+const POWEROFF: &str = "#!/usr/bin/python3\nimport ctypes\nctypes.CDLL(None).reboot(0x4321FEDC)\n";
 
 /// `timeout` says so with this status.
 const TIMED_OUT: i32 = 124;
@@ -82,8 +89,13 @@ fn scenarios(ground: &Ground, bench: &Bench, group: &Group) -> Result<Tally> {
 
 /// Runs virtme-ng to its end. It wants a terminal, which `script` gives it.
 fn start(ground: &Ground, bench: &Bench, dir: &Path, tree: &Path) -> Result<Ended> {
+    let poweroff = dir.join("poweroff");
+    fs::write(&poweroff, POWEROFF)
+        .and_then(|()| fs::set_permissions(&poweroff, Permissions::from_mode(0o755)))
+        .with_context(|| format!("cannot write {}", poweroff.display()))?;
     let inside = format!(
-        "unshare --pid --fork --mount chroot {} /init",
+        "ln -s {} /usr/sbin/poweroff; unshare --pid --fork --mount chroot {} /init",
+        poweroff.display(),
         tree.display()
     );
     let line = command_line(bench, dir, &inside);

@@ -62,7 +62,7 @@ report!(
 report!(
     panic,
     Kind::Panic,
-    "panic: Kernel panic - not syncing: lab test in go"
+    "panic: Kernel panic - not syncing: lab test in init_module"
 );
 report!(
     kmemleak,
