@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
 use std::sync::PoisonError;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -80,16 +81,43 @@ pub fn check(args: &Check) -> Result<u8> {
         step.done();
     }
     let step = ground.progress.step(SCENARIOS);
-    for group in &groups {
+    let bench = |group: &Group| {
         let at = kernels.iter().position(|kernel| *kernel == group.kernel);
-        let bench = at
-            .and_then(|at| benches.get(at))
-            .context("a kernel was not built")?;
-        tally.add(scenarios(&ground, bench, group, &step)?);
+        at.and_then(|at| benches.get(at))
+            .context("a kernel was not built")
+    };
+    let run = |group: &Group| scenarios(&ground, bench(group)?, group, &step);
+    for counted in all_at_once(&groups, run) {
+        tally.add(counted?);
     }
     step.done();
     println!("{}", tally.report());
     Ok(if tally.good() { 0 } else { 1 })
+}
+
+/// Runs the groups, as many at a time as there are processors: much of a guest's
+/// life is waiting, or the work of one of its processors.
+fn all_at_once(
+    groups: &[Group],
+    run: impl Fn(&Group) -> Result<Tally> + Sync,
+) -> Vec<Result<Tally>> {
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    let queue = Mutex::new(groups.iter());
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let done = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..workers.min(groups.len()) {
+            scope.spawn(|| {
+                while let Some(group) = next() {
+                    let counted = run(group);
+                    done.lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push(counted);
+                }
+            });
+        }
+    });
+    done.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The kernels that are asked for: both without a word.
