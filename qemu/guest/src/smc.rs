@@ -46,10 +46,16 @@ pub struct NoDevice;
 impl NoDevice {
     const NETWORK: &[u8] = b"NOWHERE\0";
 
+    /// What the device is called, by kernel: in 7.2 (DIBS) and in 6.16. The table takes
+    /// names of devices that are not there.
+    const DEVICES: [&[u8]; 2] = [b"lo\0", b"loopback-ism\0"];
+
     /// Hides the device.
     pub fn hide() -> Result<Self> {
-        let attrs: [(u16, &[u8]); 2] = [(PNETID_NAME, Self::NETWORK), (PNETID_IBNAME, b"lo\0")];
-        generic(PNETID, PNETID_ADD, &attrs)?;
+        for device in Self::DEVICES {
+            let attrs = [(PNETID_NAME, Self::NETWORK), (PNETID_IBNAME, device)];
+            generic(PNETID, PNETID_ADD, &attrs)?;
+        }
         Ok(Self)
     }
 }

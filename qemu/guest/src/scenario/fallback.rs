@@ -66,7 +66,7 @@ pub fn run(report: &mut Report) -> Result<()> {
     each(report, "no user EID", PEER_DECLINED, NO_UEID, both);
     smc::add_ueid(smc::UEID)?;
     let hidden = NoDevice::hide()?;
-    each(report, "no SMC device", NO_DEVICE, PEER_NO_SMC, both);
+    each(report, "no SMC device", NO_DEVICE, PEER_DECLINED, both);
     drop(hidden);
     each(
         report,

@@ -9,7 +9,6 @@ use anyhow::Result;
 use anyhow::ensure;
 use std::fs::read_dir;
 use std::fs::read_to_string;
-use std::path::Path;
 
 const MODULE: &str = "/modules/smcify_kunit.ko";
 const NAME: &str = "smcify_kunit";
@@ -40,10 +39,11 @@ fn suites() -> Result<Vec<(String, String)>> {
     for entry in read_dir(RESULTS).with_context(|| RESULTS)? {
         let entry = entry?;
         let path = entry.path().join("results");
-        if !Path::new(&path).exists() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        // The kernel may have suites of its own.
+        if !name.starts_with("smcify") || !path.exists() {
             continue;
         }
-        let name = entry.file_name().to_string_lossy().into_owned();
         let text = read_to_string(&path).with_context(|| path.display().to_string())?;
         suites.push((name, text));
     }
@@ -61,7 +61,7 @@ fn cases(text: &str) -> Vec<(String, Outcome)> {
             continue;
         };
         let Some((good, name)) = result(line) else {
-            said.push(line.trim().trim_start_matches("# ").to_owned());
+            said.extend(diagnostic(line));
             continue;
         };
         let outcome = match (good, name.split_once(" # SKIP")) {
@@ -74,6 +74,14 @@ fn cases(text: &str) -> Vec<(String, Outcome)> {
         said.clear();
     }
     cases
+}
+
+/// What a line says, unless it is one of KTAP's own.
+fn diagnostic(line: &str) -> Option<String> {
+    let text = line.trim().trim_start_matches("# ");
+    let own = ["KTAP version", "Subtest:", "1.."];
+    let is_own = own.iter().any(|start| text.starts_with(start));
+    (!is_own).then(|| text.to_owned())
 }
 
 /// Whether a line `ok 1 NAME` or `not ok 1 NAME` is good, and the name.
@@ -102,6 +110,7 @@ mod tests {
             panic!("{cases:?}");
         };
         assert!(why.contains("expected 6"));
+        assert_eq!(diagnostic("    # Subtest: smcify"), None);
         assert_eq!(cases[2].1, Outcome::Skipped("not here".into()));
     }
 }
