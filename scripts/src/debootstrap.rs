@@ -58,6 +58,9 @@ const PACKAGES: &[&str] = &[
     "iperf3",
     "bpftool",
     "ca-certificates",
+    // Semantic patches; what they report goes through Python.
+    "coccinelle",
+    "libpython3.13",
 ];
 
 /// The room that a root takes, with the packages that it is made from.
