@@ -2,6 +2,7 @@
 # The front door.
 #
 #   make demo, make check, make lint, make run CMD=…, make shell, make vng
+#   make cocci KDIR=<kernel source> DIR=net/smc                      devices used without RCU
 #   make KDIR=<Rust-enabled kernel build> LLVM=1                     the module
 #
 # Everything that kbuild offers for an out-of-tree module works with KDIR:
@@ -11,11 +12,13 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 KBUILD_GOALS := modules modules_install clean rust-analyzer compile_commands.json
 LAB_GOALS := demo check lint shell vng
 
-.PHONY: $(KBUILD_GOALS) $(LAB_GOALS) run
+DIR ?= net/smc
+
+.PHONY: $(KBUILD_GOALS) $(LAB_GOALS) run cocci
 .DEFAULT_GOAL := modules
 
-needs := RUST SMC CONFIGFS_FS DYNAMIC_FTRACE DYNAMIC_FTRACE_WITH_ARGS
-ifeq ($(filter-out $(LAB_GOALS) run clean,$(or $(MAKECMDGOALS),modules)),)
+needs := RUST SMC CONFIGFS_FS DYNAMIC_FTRACE DYNAMIC_FTRACE_WITH_ARGS KPROBES
+ifeq ($(filter-out $(LAB_GOALS) run cocci clean,$(or $(MAKECMDGOALS),modules)),)
 else ifeq ($(wildcard $(KDIR)/include/config/auto.conf),)
 $(error smcify: no configured kernel build at $(KDIR): give one with KDIR=)
 else
@@ -32,3 +35,6 @@ $(LAB_GOALS):
 
 run:
 	@scripts/cargo lab run -- $(CMD)
+
+cocci:
+	@scripts/cargo lab cocci $(KDIR) $(DIR)

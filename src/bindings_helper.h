@@ -3,6 +3,7 @@
 
 #include <linux/ftrace.h>
 #include <linux/in.h>
+#include <linux/kprobes.h>
 #include <linux/net.h>
 #include <net/net_namespace.h>
 #include <net/sock.h>

@@ -50,6 +50,7 @@ impl<'a> Arguments<'a> {
             0 => &mut self.0.regs.di,
             1 => &mut self.0.regs.si,
             2 => &mut self.0.regs.dx,
+            3 => &mut self.0.regs.cx,
             _ => build_error!("no register is listed for this argument"),
         };
         #[cfg(CONFIG_ARM64)]

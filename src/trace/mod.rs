@@ -5,6 +5,7 @@
 
 mod arguments;
 mod rewrite;
+mod symbol;
 
 pub use arguments::Arguments;
 pub use rewrite::{

@@ -15,6 +15,7 @@ use kernel::error::to_result;
 use kernel::prelude::*;
 use kernel::types::Opaque;
 
+use super::symbol;
 use super::Arguments;
 use crate::bindings;
 
@@ -149,20 +150,12 @@ impl<H: Handler> PinnedDrop for Rewrite<H> {
 ///
 /// `ops` must be initialised and not registered.
 unsafe fn set_filter(ops: *mut bindings::ftrace_ops, function: &str) -> Result {
-    // `ftrace_set_filter()` takes its pattern apart in place, and wants a NUL.
-    let mut pattern = [0u8; 64];
-    pattern
-        .get_mut(..function.len())
-        .filter(|place| place.len() < 64)
-        .ok_or(EINVAL)?
-        .copy_from_slice(function.as_bytes());
-    // SAFETY: `ops` by the safety requirement; `pattern` is a NUL-terminated string of
-    // the length given.
-    let set = to_result(unsafe {
-        bindings::ftrace_set_filter(ops, pattern.as_mut_ptr(), function.len() as c_int, 0)
+    let added = symbol::address(function).and_then(|address| {
+        // SAFETY: By the safety requirement.
+        to_result(unsafe { bindings::ftrace_set_filter_ip(ops, address, 0, 0) })
     });
-    set.map_err(|error| match error {
-        EINVAL => {
+    added.map_err(|error| match error {
+        ENOENT | EINVAL => {
             pr_err!("{function}() is absent from this kernel, or not traceable\n");
             ENOENT
         }

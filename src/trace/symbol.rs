@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Binding: where a function of the kernel is, `struct kprobe`.
+//!
+//! A kprobe that is registered disabled changes nothing, but its registration looks its
+//! symbol up. The other way a module has, `ftrace_set_filter()`, forms the name of each of
+//! some forty thousand functions.
+//!
+//! C header: `include/linux/kprobes.h`.
+
+use kernel::error::to_result;
+use kernel::prelude::*;
+
+use crate::bindings;
+
+/// The longest name that is looked up, with its NUL, in bytes.
+const LONGEST: usize = 64;
+
+/// Address of the function `name`, of the kernel or a loaded module.
+///
+/// # Errors
+///
+/// `ENOENT` if it is absent, `EINVAL` if it must not be probed or `name` is too long.
+///
+/// Context: process context, may sleep.
+pub(super) fn address(name: &str) -> Result<c_ulong> {
+    let mut symbol = [0u8; LONGEST];
+    symbol
+        .get_mut(..name.len())
+        .filter(|place| place.len() < LONGEST)
+        .ok_or(EINVAL)?
+        .copy_from_slice(name.as_bytes());
+    let mut kprobe = bindings::kprobe {
+        symbol_name: symbol.as_ptr().cast(),
+        flags: bindings::KPROBE_FLAG_DISABLED,
+        ..Default::default()
+    };
+    // SAFETY: `kprobe` names a NUL-terminated symbol, and stays where it is until it is
+    // unregistered.
+    to_result(unsafe { bindings::register_kprobe(&raw mut kprobe) })?;
+    let address = kprobe.addr as c_ulong;
+    // SAFETY: `kprobe` has been registered; this waits until nobody looks at it.
+    unsafe { bindings::unregister_kprobe(&raw mut kprobe) };
+    Ok(address)
+}
