@@ -8,13 +8,18 @@ use kernel::prelude::*;
 
 #[path = "../src/bindings.rs"]
 mod bindings;
+#[path = "../src/hook.rs"]
+pub mod hook;
 #[path = "../src/net/mod.rs"]
 pub mod net;
 #[path = "../src/policy.rs"]
 pub mod policy;
+#[path = "../src/stats.rs"]
+pub mod stats;
 #[path = "../src/trace/mod.rs"]
 pub mod trace;
 
+mod hook_test;
 mod policy_test;
 mod trace_test;
 

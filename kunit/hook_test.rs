@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! KUnit: what the module tries before it loads.
+
+use kernel::prelude::*;
+
+use crate::hook;
+use crate::policy::IPPROTO_SMC;
+use crate::trace::{
+    Arguments,
+    Handler,
+    Rewrite, //
+};
+
+/// A protocol for experiments, which no kernel has.
+const NO_PROTOCOL: i32 = 253;
+
+/// A kernel without `IPPROTO_SMC`: no one can ask for it. In `sock_create_kern()` the
+/// protocol is the fourth argument.
+struct WithoutSmc;
+
+impl Handler for WithoutSmc {
+    fn call(&self, arguments: &mut Arguments<'_>) {
+        if arguments.int::<3>() == IPPROTO_SMC {
+            arguments.set_int::<3>(NO_PROTOCOL);
+        }
+    }
+}
+
+#[kunit_tests(smcify_hook)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_ipproto_smc_it_is_eprotonosupport() {
+        let before = hook::smc_is_there();
+        let without =
+            KBox::try_pin_init(Rewrite::new(&["sock_create_kern"], WithoutSmc), GFP_KERNEL);
+        let during = hook::smc_is_there();
+        // Dropped before anything is asserted: a failure runs no destructor.
+        assert!(without.map(drop).is_ok());
+        let refused = Error::from_errno(-(kernel::bindings::EPROTONOSUPPORT as i32));
+        assert_eq!(during.err(), Some(refused));
+        assert!(before.is_ok());
+        assert!(hook::smc_is_there().is_ok());
+    }
+
+    #[test]
+    fn both_functions_are_there() {
+        assert!(hook::can_attach().is_ok());
+    }
+}
