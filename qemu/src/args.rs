@@ -35,6 +35,8 @@ pub enum Command {
     Shell(Shell),
     /// Run the host's tests and all scenarios; ends with `N passed, N failed`.
     Check(Check),
+    /// Look for devices that are used without RCU or a reference in a kernel's source.
+    Cocci(Cocci),
     /// Show what smcify does to unmodified programs: a table, before and after.
     Demo,
     /// Run the scenarios under virtme-ng.
@@ -103,6 +105,16 @@ pub struct Check {
     /// Only on this kernel.
     #[arg(long, value_name = "fixed|vulnerable|DIR")]
     pub kernel: Option<KernelName>,
+}
+
+#[derive(Args, Debug)]
+pub struct Cocci {
+    /// A kernel's source tree or build directory.
+    #[arg(value_name = "KDIR")]
+    pub kdir: PathBuf,
+    /// Where to look, from the top of the source tree.
+    #[arg(default_value = "net/smc", value_name = "DIR")]
+    pub dirs: Vec<PathBuf>,
 }
 
 #[derive(Args, Debug)]

@@ -17,6 +17,7 @@ use setup::Step;
 use crate::args::Check;
 use crate::args::KernelName;
 use crate::boot::Boot;
+use crate::cocci;
 use crate::content::Content;
 use crate::ground::Bench;
 use crate::ground::Ground;
@@ -78,6 +79,10 @@ pub fn check(args: &Check) -> Result<u8> {
     if whole {
         let step = ground.progress.step(HOST);
         tally.add(host::test(&new_run("host")?.join("cargo-test.log"))?);
+        let sources: Vec<_> = benches.iter().map(|it| it.built.source.as_path()).collect();
+        if let [fixed, vulnerable] = sources[..] {
+            tally.add(cocci::test(&ground.root, fixed, vulnerable)?);
+        }
         step.done();
     }
     let step = ground.progress.step(SCENARIOS);

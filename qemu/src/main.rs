@@ -4,6 +4,7 @@
 mod args;
 mod boot;
 mod check;
+mod cocci;
 mod content;
 mod demo;
 mod ground;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Shell(args) => run::shell(&args),
         Command::Check(args) => check::check(&args),
+        Command::Cocci(args) => cocci::cocci(&args),
         Command::Demo => demo::demo(),
         Command::Vng(args) => vng::vng(&args),
         Command::Lint => lint::lint(),
