@@ -204,7 +204,7 @@ mod tests {
     use super::*;
 
     const PRINTED: &str = "\
-'https://deb.other.example/node/dists/nodistro/InRelease' x 0
+'https://packages.other.example/node/dists/nodistro/InRelease' x 0
 'http://mirror.example/debian-security/dists/bookworm-security/InRelease' x 0
 'http://mirror.example/debian/dists/bookworm/InRelease' x 0
 'http://mirror.example/debian/dists/bookworm-updates/InRelease' x 0
@@ -218,7 +218,7 @@ Reading package lists...
             sites(PRINTED),
             [
                 "http://mirror.example/debian",
-                "https://deb.other.example/node"
+                "https://packages.other.example/node"
             ]
         );
         assert!(sites("E: The list of sources could not be read.\n").is_empty());

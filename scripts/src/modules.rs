@@ -84,14 +84,11 @@ fn make(
     step: &str,
     arguments: &[&str],
 ) -> Result<PathBuf> {
-    let target = checkout().join("target");
-    let dir = target.join(step.replace(' ', "/"));
+    let dir = checkout().join("target").join(step.replace(' ', "/"));
     fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
-    let _lock = Lock::take(
-        &dir.with_extension("lock"),
-        FlockOperation::LockExclusive,
-        progress,
-    )?;
+    let lock = dir.with_extension("lock");
+    let _lock = Lock::take(&lock, FlockOperation::LockExclusive, progress)?;
+    forget_other_config(built, &dir)?;
     let running = progress.step(step);
     let jobs = thread::available_parallelism().map_or(1, usize::from);
     let mut make = root.command("make");
@@ -103,6 +100,23 @@ fn make(
     run::logged(make, &root.cache().log(step), |_| ())?;
     running.done();
     Ok(dir)
+}
+
+/// Empties `dir` if it was built with another kernel configuration: kbuild does not see
+/// that for modules outside its tree, and the kernel refuses what comes of it.
+fn forget_other_config(built: &Built, dir: &Path) -> Result<()> {
+    let config = built.dir.join("include/config/auto.conf");
+    let config = fs::read(&config).with_context(|| format!("cannot read {}", config.display()))?;
+    let built_with = dir.join("kernel.conf");
+    if fs::read(&built_with).is_ok_and(|it| it == config) {
+        return Ok(());
+    }
+    let again = || {
+        fs::remove_dir_all(dir)?;
+        fs::create_dir(dir)?;
+        fs::write(&built_with, &config)
+    };
+    again().with_context(|| format!("cannot empty {}", dir.display()))
 }
 
 /// The modules that `modules.order` names.
