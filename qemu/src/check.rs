@@ -40,7 +40,7 @@ const TIMEOUT: Duration = Duration::from_secs(900);
 pub struct Group {
     pub kernel: KernelName,
     pub nodes: u8,
-    pub loads_module: bool,
+    pub alone: bool,
     pub names: Vec<String>,
 }
 
@@ -161,16 +161,14 @@ pub fn groups(listed: &[Listed], kernels: &[KernelName], names: &[String]) -> Re
                 continue;
             }
             let same = |group: &&mut Group| {
-                group.kernel == *kernel
-                    && group.nodes == one.nodes
-                    && group.loads_module == one.loads_module
+                group.kernel == *kernel && group.nodes == one.nodes && !(group.alone || one.alone)
             };
             match groups.iter_mut().find(same) {
                 Some(group) => group.names.push(one.name.clone()),
                 None => groups.push(Group {
                     kernel: kernel.clone(),
                     nodes: one.nodes,
-                    loads_module: one.loads_module,
+                    alone: one.alone,
                     names: vec![one.name.clone()],
                 }),
             }
@@ -186,7 +184,6 @@ fn scenarios(ground: &Ground, bench: &Bench, group: &Group, step: &Step) -> Resu
         ground,
         bench,
         content: Content {
-            module: !group.loads_module,
             ueid: true,
             rxe: group.nodes > 1,
             leaks: true,
@@ -293,7 +290,7 @@ mod tests {
             shows: String::new(),
             kernels: kernels.iter().map(|it| it.to_string()).collect(),
             nodes,
-            loads_module: true,
+            alone: name == "alone",
         }
     }
 
@@ -302,6 +299,7 @@ mod tests {
         let listed = [
             scenario("a", &["fixed", "vulnerable"], 1),
             scenario("b", &["fixed"], 2),
+            scenario("alone", &["fixed"], 1),
             scenario("c", &["fixed"], 1),
         ];
         let both = [KernelName::Fixed, KernelName::Vulnerable];
@@ -313,6 +311,7 @@ mod tests {
         let expected = [
             ("fixed", "a c"),
             ("fixed, 2 guests", "b"),
+            ("fixed", "alone"),
             ("vulnerable", "a"),
         ];
         assert_eq!(

@@ -45,8 +45,8 @@ pub struct Listed {
     pub kernels: Vec<String>,
     /// How many guests it needs.
     pub nodes: u8,
-    /// Whether it loads smcify.ko itself: boot it with `--no-module`.
-    pub loads_module: bool,
+    /// Whether it wants a guest of its own, for the time that it takes.
+    pub alone: bool,
 }
 
 /// What `guest demo` prints behind `demo: `, one line for each program.

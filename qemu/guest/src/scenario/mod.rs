@@ -32,6 +32,8 @@ struct Scenario {
     name: &'static str,
     shows: &'static str,
     kernels: &'static [&'static str],
+    /// Whether it has a guest of its own.
+    alone: bool,
     run: fn(&mut Report) -> Result<()>,
 }
 
@@ -40,48 +42,56 @@ const SCENARIOS: &[Scenario] = &[
         name: "switch",
         shows: "what new sockets are: not loaded, idle, default=smc, tcp again, unloaded",
         kernels: BOTH,
+        alone: false,
         run: switch::run,
     },
     Scenario {
         name: "transfer",
         shows: "unmodified programs run over SMC-D, and every byte arrives",
         kernels: FIXED,
+        alone: false,
         run: transfer::run,
     },
     Scenario {
         name: "vfs",
         shows: "a socket's file, dentry and inode stay the same, from creation to close",
         kernels: BOTH,
+        alone: false,
         run: vfs::run,
     },
     Scenario {
         name: "fallback",
         shows: "without SMC at the peer, user EID or device: plain TCP, and no error",
         kernels: BOTH,
+        alone: false,
         run: fallback::run,
     },
     Scenario {
         name: "neighbours",
         shows: "BPF and a livepatch on the same function, before and after: all honoured",
         kernels: BOTH,
+        alone: false,
         run: neighbours::run,
     },
     Scenario {
         name: "rmmod",
         shows: "200 rounds of insmod and rmmod under load: no byte lost, nothing leaked",
         kernels: FIXED,
+        alone: true,
         run: rmmod::run,
     },
     Scenario {
         name: "kunit",
         shows: "the KUnit suites: the decision for every kind of request, inside the kernel",
         kernels: BOTH,
+        alone: false,
         run: kunit::run,
     },
     Scenario {
         name: "load-errors",
         shows: "a load that cannot work says why, and leaves nothing behind",
         kernels: BOTH,
+        alone: false,
         run: load_errors::run,
     },
 ];
@@ -142,7 +152,7 @@ pub fn list(json: bool) -> Result<ExitCode> {
             shows: s.shows.into(),
             kernels: s.kernels.iter().map(|k| k.to_string()).collect(),
             nodes: 1,
-            loads_module: true,
+            alone: s.alone,
         })
         .collect();
     match json {
