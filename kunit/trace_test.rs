@@ -16,8 +16,9 @@ use crate::trace::{
 
 const AF_INET: i32 = 2;
 const SOCK_DGRAM: i32 = 2;
-/// A socket type that no kernel has.
+/// Socket types that no kernel has.
 const NO_TYPE: i32 = 9;
+const NO_TYPE_EITHER: i32 = 8;
 
 /// Makes a datagram socket of a request for [`NO_TYPE`]. In `sock_create_kern()` the
 /// arguments are namespace, family, type, protocol.
@@ -46,7 +47,7 @@ mod tests {
         let attached = attach(&["sock_create_kern"]);
         let during = create();
         // What the handler leaves alone stays as it is.
-        let other = Socket::create_kern(AF_INET, NO_TYPE + 1, 0).map(drop);
+        let other = Socket::create_kern(AF_INET, NO_TYPE_EITHER, 0).map(drop);
         assert!(attached.map(drop).is_ok());
         assert!(before.is_err());
         assert!(during.is_ok());

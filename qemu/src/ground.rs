@@ -6,6 +6,8 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 
 use anyhow::Context;
 use anyhow::Result;
@@ -84,13 +86,16 @@ impl Ground {
 /// Copies `modules` to `dir` without their debug information, which is most of
 /// their size; returns the copies' paths. A copy that is newer is kept.
 fn strip(root: &Root, modules: &[PathBuf], dir: &Path) -> Result<Vec<PathBuf>> {
+    // Guests that start side by side have the same modules.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
     let modified = |path: &Path| path.metadata().and_then(|it| it.modified()).ok();
     let mut copies = Vec::new();
     for module in modules {
         let copy = dir.join(module.file_name().unwrap_or_default());
         if modified(&copy) < modified(module) {
-            let partial = copy.with_extension(format!("{}", std::process::id()));
+            let partial = copy.with_extension("partial");
             let mut strip = root.command("llvm-strip-19");
             let done = strip
                 .arg("--strip-debug")

@@ -90,7 +90,13 @@ fn each(
     run: impl Fn(&'static str, IpAddr) -> Result<Went>,
 ) {
     for ip in LOOPBACKS {
-        for form in FORMS {
+        // One form is enough to see that IPv6 makes no difference.
+        let forms = if ip.is_ipv4() {
+            &FORMS[..]
+        } else {
+            &FORMS[..1]
+        };
+        for form in forms {
             let went = run(form, ip).and_then(|went| went.carried(client, server));
             report.check(format!("{case}: {form} over {ip}"), went);
         }

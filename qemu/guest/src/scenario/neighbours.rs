@@ -15,6 +15,7 @@ use crate::smcify;
 use crate::smcify::Smcify;
 use anyhow::Result;
 use nix::errno::Errno;
+use nix::sys::utsname::uname;
 
 /// How many sockets each check opens that ask for TCP.
 const SOCKETS: u64 = 10;
@@ -44,8 +45,8 @@ pub fn run(report: &mut Report) -> Result<()> {
 
     there.livepatch = Some(Patched::load()?);
     there.check(report, "smcify, then livepatch");
-    there.bpf = Some(Attached::attach()?);
-    there.check(report, "smcify, then livepatch, then BPF");
+    there.add_bpf(report)?;
+    there.check(report, "smcify, then livepatch and BPF");
     there.remove_smcify(report, "smcify goes, the others stay");
     there.check(report, "smcify gone first");
     there.smcify = Some(switched_on()?);
@@ -55,7 +56,36 @@ pub fn run(report: &mut Report) -> Result<()> {
     there.bpf = None;
     there.check(report, "nobody again");
     report.check("nothing is hooked", smcify::nothing_left());
+    report.check(
+        "without smcify: BPF on a patched function",
+        follows_indeed(),
+    );
     Ok(())
+}
+
+/// Whether this kernel can attach a BPF program to a function that is patched already.
+/// Before Linux 6.18 it cannot: `EBUSY`, and from then on with no livepatch either.
+fn follows() -> Result<bool> {
+    let release = uname()?.release().to_string_lossy().into_owned();
+    Ok(!release.starts_with("6.16."))
+}
+
+/// That this is so without smcify, too. Comes last, since it spoils the function.
+fn follows_indeed() -> Result<()> {
+    let patched = Patched::load()?;
+    let attached = Attached::attach().map(drop);
+    patched.remove()?;
+    let expected = match follows()? {
+        true => None,
+        false => Some(libc::EBUSY),
+    };
+    same("errno", expected, attached.err().as_ref().and_then(errno))
+}
+
+/// The error of the system call that is at the bottom of `error`.
+fn errno(error: &anyhow::Error) -> Option<i32> {
+    let io = error.root_cause().downcast_ref::<std::io::Error>()?;
+    io.raw_os_error()
 }
 
 fn switched_on() -> Result<Smcify> {
@@ -65,6 +95,18 @@ fn switched_on() -> Result<Smcify> {
 }
 
 impl There {
+    /// Attaches the BPF program beside a livepatch: after it where the kernel can.
+    fn add_bpf(&mut self, report: &mut Report) -> Result<()> {
+        if follows()? {
+            self.bpf = Some(Attached::attach()?);
+            return Ok(());
+        }
+        self.remove_livepatch(report, "the livepatch makes room for BPF");
+        self.bpf = Some(Attached::attach()?);
+        self.livepatch = Some(Patched::load()?);
+        Ok(())
+    }
+
     fn remove_smcify(&mut self, report: &mut Report, name: &str) {
         let gone = self.smcify.take().map_or(Ok(()), Smcify::unload);
         report.check(name, gone);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Loading and unloading under load: threads make, use and close connections without
-//! pause while the module comes and goes.
+//! pause while the module comes and goes. Leaks are looked for when the guest ends: it has
+//! no other scenario.
 
 use super::Report;
 use super::same;
 use super::switch::IPPROTO_SMC;
 use super::transfer::LOOPBACKS;
-use crate::kmemleak;
 use crate::smcify;
 use crate::smcify::Smcify;
 use anyhow::Context;
@@ -51,7 +51,6 @@ struct Work {
 /// The scenario.
 pub fn run(report: &mut Report) -> Result<()> {
     let before = sockets()?;
-    kmemleak::clear()?;
     write(EXPEDITED, "1").with_context(|| EXPEDITED)?;
     let work = Work::default();
     let begun = Instant::now();
@@ -89,7 +88,6 @@ pub fn run(report: &mut Report) -> Result<()> {
     );
     report.check("nothing is left", smcify::nothing_left());
     report.check("no socket is left", settled(&before));
-    report.check("no memory is left", leaks());
     Ok(())
 }
 
@@ -100,7 +98,7 @@ fn come_and_go(work: &Work) -> Result<()> {
         smcify.set_default("smc").with_context(here)?;
         let (then, begun) = (work.selected.load(Relaxed), Instant::now());
         // Long enough for some sockets, and no longer.
-        while work.selected.load(Relaxed) < then + 2 && begun.elapsed() < Duration::from_secs(1) {
+        while work.selected.load(Relaxed) < then + 1 && begun.elapsed() < Duration::from_secs(1) {
             sleep(Duration::from_millis(1));
         }
         smcify.unload().with_context(here)?;
@@ -185,10 +183,4 @@ fn settled(before: &[(String, i64)]) -> Result<()> {
         }
         sleep(Duration::from_millis(100));
     }
-}
-
-fn leaks() -> Result<()> {
-    let found = kmemleak::scan()?;
-    ensure!(found.is_empty(), "kmemleak:\n{found}");
-    Ok(())
 }
