@@ -64,7 +64,7 @@ pub fn run(report: &mut Report) -> Result<()> {
 }
 
 /// Whether this kernel can attach a BPF program to a function that is patched already.
-/// Before Linux 6.18 it cannot: `EBUSY`, and from then on with no livepatch either.
+/// Linux 7.2 can. 6.16 cannot: `EBUSY`, and from then on with no livepatch either.
 fn follows() -> Result<bool> {
     let release = uname()?.release().to_string_lossy().into_owned();
     Ok(!release.starts_with("6.16."))
