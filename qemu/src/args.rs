@@ -155,6 +155,14 @@ impl fmt::Display for KernelName {
 }
 
 impl KernelName {
+    /// The kernels that are asked for: both of the lab's without a word.
+    pub fn asked(kernel: &Option<KernelName>) -> Vec<KernelName> {
+        match kernel {
+            Some(kernel) => vec![kernel.clone()],
+            None => vec![KernelName::Fixed, KernelName::Vulnerable],
+        }
+    }
+
     /// What the set-up calls it.
     pub fn kernel(&self) -> Kernel {
         match self {

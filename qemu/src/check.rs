@@ -62,7 +62,7 @@ impl Group {
 
 /// `lab check`; returns the status to end with.
 pub fn check(args: &Check) -> Result<u8> {
-    let kernels = kernels(args);
+    let kernels = KernelName::asked(&args.kernel);
     let whole = args.names.is_empty() && args.kernel.is_none();
     let steps = if whole {
         [HOST, SCENARIOS].as_slice()
@@ -123,14 +123,6 @@ fn all_at_once(
         }
     });
     done.into_inner().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The kernels that are asked for: both without a word.
-pub fn kernels(args: &Check) -> Vec<KernelName> {
-    match &args.kernel {
-        Some(kernel) => vec![kernel.clone()],
-        None => vec![KernelName::Fixed, KernelName::Vulnerable],
-    }
 }
 
 /// The scenarios that the guest knows.

@@ -61,7 +61,7 @@ impl Ground {
     /// The kernel and the modules.
     pub fn bench(&self, kernel: &KernelName) -> Result<Bench> {
         let built = setup::kernel(&self.root, &kernel.kernel(), &self.progress)?;
-        let modules = setup::modules(&self.root, &built, &self.progress)?.all;
+        let modules = setup::modules(&self.root, &built, &self.progress)?;
         let probe = runs().join(format!("probe-{}", std::process::id()));
         let accel = Accel::choose(&self.root, &built.image, &probe)?;
         Ok(Bench {

@@ -42,10 +42,7 @@ pub fn shell(args: &Shell) -> Result<u8> {
 
 /// `lab setup`.
 pub fn setup(args: &Setup) -> Result<u8> {
-    let kernels = match &args.kernel {
-        Some(kernel) => vec![kernel.clone()],
-        None => vec![KernelName::Fixed, KernelName::Vulnerable],
-    };
+    let kernels = KernelName::asked(&args.kernel);
     let ground = Ground::prepare(&kernels, &[])?;
     for kernel in &kernels {
         let bench = ground.bench(kernel)?;

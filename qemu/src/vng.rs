@@ -15,10 +15,10 @@ use anyhow::Result;
 use guest::PLAN;
 
 use crate::args::Check;
+use crate::args::KernelName;
 use crate::check::Group;
 use crate::check::groups;
 use crate::check::judge;
-use crate::check::kernels;
 use crate::check::listed;
 use crate::content::Content;
 use crate::ground::Bench;
@@ -48,7 +48,7 @@ const TIMED_OUT: i32 = 124;
 
 /// `lab vng`; returns the status to end with.
 pub fn vng(args: &Check) -> Result<u8> {
-    let kernels = kernels(args);
+    let kernels = KernelName::asked(&args.kernel);
     let ground = Ground::prepare(&kernels, &[STEP])?;
     let mut tally = Tally::default();
     for kernel in &kernels {

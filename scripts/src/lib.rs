@@ -21,7 +21,6 @@ pub use cache::Cache;
 pub use kernel::Built;
 pub use kernel::Kernel;
 pub use kernel::kernel;
-pub use modules::Modules;
 pub use modules::clippy;
 pub use modules::clippy_step;
 pub use modules::modules;

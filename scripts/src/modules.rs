@@ -19,26 +19,6 @@ use crate::progress::Progress;
 use crate::root::Root;
 use crate::run;
 
-/// Modules that are built.
-#[derive(Clone, Debug)]
-pub struct Modules {
-    /// Where they were built.
-    pub dir: PathBuf,
-    /// All of them, in the order of the build.
-    pub all: Vec<PathBuf>,
-}
-
-impl Modules {
-    /// The module `name` (without `.ko`).
-    pub fn get(&self, name: &str) -> Result<&Path> {
-        let named = |path: &&PathBuf| path.file_stem().is_some_and(|stem| stem == name);
-        let found = self.all.iter().find(named);
-        found
-            .map(PathBuf::as_path)
-            .with_context(|| format!("no {name}.ko among the modules in {}", self.dir.display()))
-    }
-}
-
 /// The step's name.
 pub(crate) fn step(kernel: &Kernel) -> String {
     name(&kernel.name())
@@ -57,17 +37,15 @@ fn clippy_name(kernel: &str) -> String {
     format!("clippy {kernel}")
 }
 
-/// Builds the checkout's modules, the test-only ones too, for `built`.
-pub fn modules(root: &Root, built: &Built, progress: &Progress) -> Result<Modules> {
+/// Builds the checkout's modules, the test-only ones too, for `built`; where they are, in
+/// the order of the build.
+pub fn modules(root: &Root, built: &Built, progress: &Progress) -> Result<Vec<PathBuf>> {
     let step = name(&built.name);
     let dir = make(root, built, progress, &step, &[])?;
     let order = dir.join("modules.order");
     let order = fs::read_to_string(&order)
         .with_context(|| format!("the build left no {}", order.display()))?;
-    Ok(Modules {
-        all: objects(&order, &dir),
-        dir,
-    })
+    Ok(objects(&order, &dir))
 }
 
 /// Builds the same with clippy, beside them; a warning is an error.
@@ -132,17 +110,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn modules_are_found_by_name() {
+    fn modules_are_where_the_order_says() {
         let all = objects("smcify.o\nkunit/smcify_kunit.o\n", Path::new("/m"));
-        let modules = Modules {
-            dir: "/m".into(),
-            all,
-        };
-        assert_eq!(modules.get("smcify").ok(), Some(Path::new("/m/smcify.ko")));
-        assert_eq!(
-            modules.get("smcify_kunit").ok(),
-            Some(Path::new("/m/kunit/smcify_kunit.ko"))
-        );
-        assert!(modules.get("kunit").is_err());
+        let expected = ["/m/smcify.ko", "/m/kunit/smcify_kunit.ko"];
+        assert_eq!(all, expected.map(PathBuf::from));
     }
 }
