@@ -12,6 +12,8 @@ use kernel::prelude::*;
 
 mod bindings;
 #[forbid(unsafe_code)]
+pub mod clc;
+#[forbid(unsafe_code)]
 pub mod control;
 #[forbid(unsafe_code)]
 pub mod hook;

@@ -1,8 +1,43 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Bindings of the socket layer.
+//! Bindings of the socket layer: from a socket by its route to the device that it leaves
+//! by, and to that device's addresses.
+//!
+//! One rule, made a type: what a route says of its device holds inside one RCU section.
+//! So a [`NetDevice`] is only to be had from a [`Dst`], in one load, under an
+//! [`rcu::Guard`](kernel::sync::rcu::Guard), and is borrowed from that guard. Who needs it
+//! for longer takes an [`ARef`] of it while the guard is held. What `smc_clc_prfx_match()`
+//! and its siblings did up to 6.17, to test one load and use another, or to keep the
+//! device after the section, does not compile: `kunit/compile_fail/` has each as a case.
 
-mod smc;
+mod device;
+mod dst;
+mod inet;
+pub mod smc;
+mod sock;
 mod socket;
 
+pub use device::NetDevice;
+pub use dst::Dst;
+pub use inet::{
+    Ifaddr,
+    Ifaddrs,
+    InDevice,
+    Inet6Dev,
+    Inet6Ifaddr,
+    Inet6Ifaddrs, //
+};
+pub use sock::Sock;
 pub use socket::Socket;
+
+// Before 6.18 they are in another place: Kbuild looks which.
+#[cfg(not(smcify_aref_in_types))]
+pub use kernel::sync::aref::{
+    ARef,
+    AlwaysRefCounted, //
+};
+#[cfg(smcify_aref_in_types)]
+pub use kernel::types::{
+    ARef,
+    AlwaysRefCounted, //
+};
