@@ -42,6 +42,24 @@ impl<'a> Arguments<'a> {
         *self.register::<N>() = value as c_ulong;
     }
 
+    /// Argument `N` of a function that takes it as a pointer.
+    pub(super) fn pointer<const N: usize>(&mut self) -> *mut c_void {
+        *self.register::<N>() as *mut c_void
+    }
+
+    /// Lets the call go on at `address`, `ftrace_regs_set_instruction_pointer()`: a function
+    /// that is entered so returns to the caller of the traced one. Only for a callback
+    /// registered with `FTRACE_OPS_FL_IPMODIFY`.
+    pub(super) fn set_instruction_pointer(&mut self, address: c_ulong) {
+        #[cfg(CONFIG_X86_64)]
+        let register = &mut self.0.regs.ip;
+        #[cfg(CONFIG_ARM64)]
+        let register = &mut self.0.pc;
+        #[cfg(CONFIG_S390)]
+        let register = &mut self.0.regs.psw.addr;
+        *register = address;
+    }
+
     /// The register of integer argument `N` by the architecture's calling convention.
     #[inline(always)]
     fn register<const N: usize>(&mut self) -> &mut c_ulong {

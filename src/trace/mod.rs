@@ -1,14 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The kernel's own ways into a running function, each a type that is attached while
-//! it lives.
+//! it lives:
+//!
+//! - [`Rewrite`] changes the arguments of a call;
+//! - [`Redirect`] puts another function in a function's place;
+//! - [`Hold`] keeps a device for as long as a call of a function lasts.
 
 mod arguments;
+mod hold;
+mod ops;
+mod redirect;
 mod rewrite;
 mod symbol;
 
 pub use arguments::Arguments;
+pub use hold::{
+    Held,
+    Hold, //
+};
+pub use redirect::{
+    Redirect,
+    Replacement, //
+};
 pub use rewrite::{
     Handler,
     Rewrite, //
 };
+pub use symbol::address_of;

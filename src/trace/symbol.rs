@@ -20,15 +20,15 @@ const LONGEST: usize = 64;
 ///
 /// # Errors
 ///
-/// `ENOENT` if it is absent, `EINVAL` if it must not be probed or `name` is too long.
+/// `ENOENT` if it is absent, must not be probed, or `name` is too long.
 ///
 /// Context: process context, may sleep.
-pub(super) fn address(name: &str) -> Result<c_ulong> {
+pub fn address_of(name: &str) -> Result<c_ulong> {
     let mut symbol = [0u8; LONGEST];
     symbol
         .get_mut(..name.len())
         .filter(|place| place.len() < LONGEST)
-        .ok_or(EINVAL)?
+        .ok_or(ENOENT)?
         .copy_from_slice(name.as_bytes());
     let mut kprobe = bindings::kprobe {
         symbol_name: symbol.as_ptr().cast(),
@@ -37,9 +37,18 @@ pub(super) fn address(name: &str) -> Result<c_ulong> {
     };
     // SAFETY: `kprobe` names a NUL-terminated symbol, and stays where it is until it is
     // unregistered.
-    to_result(unsafe { bindings::register_kprobe(&raw mut kprobe) })?;
+    to_result(unsafe { bindings::register_kprobe(&raw mut kprobe) }).map_err(absent)?;
     let address = kprobe.addr as c_ulong;
     // SAFETY: `kprobe` has been registered; this waits until nobody looks at it.
     unsafe { bindings::unregister_kprobe(&raw mut kprobe) };
     Ok(address)
+}
+
+/// `EINVAL` says of an address that it must not be probed, or is not one of a function's.
+pub(super) fn absent(error: Error) -> Error {
+    if error == EINVAL {
+        ENOENT
+    } else {
+        error
+    }
 }

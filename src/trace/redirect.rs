@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Binding: put another function in a function's place, `FTRACE_OPS_FL_IPMODIFY`.
+//!
+//! The mechanism under livepatch. Of a function that never sleeps nothing is left when it is
+//! taken off: `unregister_ftrace_function()` waits for a grace period of RCU tasks, which ends
+//! only when every task has slept or run in user space, and so has left the replacement.
+//!
+//! C header: `include/linux/ftrace.h`; example: `kernel/livepatch/patch.c`.
+
+use kernel::prelude::*;
+use kernel::types::Opaque;
+
+use super::ops;
+use super::Arguments;
+use crate::bindings;
+
+/// A function that is to take another's place.
+///
+/// # Invariants
+///
+/// `by` has the signature of the kernel's `function`, is sound to call where that is, and
+/// never sleeps.
+#[derive(Clone, Copy)]
+pub struct Replacement {
+    function: &'static str,
+    by: *const (),
+}
+
+impl Replacement {
+    /// # Safety
+    ///
+    /// `by` must be an `extern "C"` function with the signature of the kernel's `function`,
+    /// sound to call wherever the kernel calls that one, and must never sleep.
+    pub const unsafe fn new(function: &'static str, by: *const ()) -> Self {
+        // INVARIANT: By the safety requirement.
+        Self { function, by }
+    }
+
+    /// The name of the kernel function that is replaced.
+    pub const fn function(&self) -> &'static str {
+        self.function
+    }
+}
+
+/// A function whose calls go to its replacement, from the end of the initialisation until the
+/// value is dropped.
+///
+/// # Invariants
+///
+/// `ops` is registered, and its `private` is the address of a [`Replacement`]'s `by`.
+#[pin_data(PinnedDrop)]
+pub struct Redirect {
+    #[pin]
+    ops: Opaque<bindings::ftrace_ops>,
+}
+
+// SAFETY: Any thread may end a registration.
+unsafe impl Send for Redirect {}
+
+// SAFETY: A shared reference gives access to nothing.
+unsafe impl Sync for Redirect {}
+
+impl Redirect {
+    /// Puts `replacement` in its place.
+    ///
+    /// # Errors
+    ///
+    /// - `ENOENT`: the function is absent, or ftrace cannot reach it.
+    /// - `EBUSY`: somebody else has redirected it, a livepatch for one, or ftrace is switched
+    ///   off.
+    /// - `ENODEV`: ftrace has shut itself down.
+    /// - `ENOMEM`.
+    ///
+    /// Context: process context, may sleep.
+    pub fn new(replacement: Replacement) -> impl PinInit<Self, Error> {
+        let Replacement { function, by } = replacement;
+        let (private, flags) = (by.cast_mut().cast(), bindings::FTRACE_OPS_FL_IPMODIFY);
+        // INVARIANT: `ops::register` leaves `ops` registered with `private`.
+        try_pin_init!(Self {
+            ops <- Opaque::try_ffi_init(move |ops: *mut bindings::ftrace_ops| {
+                // SAFETY: `ops` is valid for writes and pinned, and `drop` unregisters it.
+                // The callback needs nothing but `by`, a function of this module.
+                unsafe { ops::register(ops, Self::callback, private, flags, &[function]) }
+            }),
+        })
+    }
+
+    /// The function that ftrace calls.
+    ///
+    /// # Safety
+    ///
+    /// Called by ftrace alone, for a registered `ops` of a `Self`.
+    unsafe extern "C" fn callback(
+        _ip: c_ulong,
+        _parent_ip: c_ulong,
+        ops: *mut bindings::ftrace_ops,
+        regs: *mut bindings::ftrace_regs,
+    ) {
+        // SAFETY: `ops` is registered, so by the type invariant `private` is the replacement.
+        let by = unsafe { (*ops).private };
+        // SAFETY: `regs` is what ftrace passed, and lives until this returns.
+        unsafe { Arguments::from_raw(regs) }.set_instruction_pointer(by as c_ulong);
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for Redirect {
+    /// Takes the replacement away, and waits until no task is inside it.
+    fn drop(self: Pin<&mut Self>) {
+        // SAFETY: By the type invariant `ops` is registered.
+        unsafe { ops::unregister(self.ops.get()) };
+    }
+}
