@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `/sys/kernel/config/smcify/`: the switch, the counters, the version.
+//! `/sys/kernel/config/smcify/`: the switch, the counters, the live fixes, the version.
 //!
 //! Logic. Every method runs in process context, under the attribute's own mutex of
 //! configfs, and may sleep.
@@ -21,6 +21,7 @@ use kernel::sync::{
     Mutex, //
 };
 
+use crate::fixes::Fixes;
 use crate::hook;
 use crate::policy::Action;
 use crate::stats::Stats;
@@ -37,6 +38,8 @@ pub struct Control {
     /// Attached while some socket can be selected, so while `default` is `smc`.
     #[pin]
     hook: Mutex<Option<Pin<KBox<Rewrite<hook::Creation>>>>>,
+    #[pin]
+    fixes: Mutex<Fixes>,
 }
 
 impl Control {
@@ -44,6 +47,7 @@ impl Control {
         try_pin_init!(Self {
             stats: Arc::new(Stats::default(), GFP_KERNEL)?,
             hook <- new_mutex!(None),
+            fixes <- new_mutex!(Fixes::new()?),
         })
     }
 
@@ -75,6 +79,7 @@ pub fn subsystem() -> impl PinInit<Subsystem<Control>, Error> {
             default: 0,
             stats: 1,
             version: 2,
+            fixes: 3,
         ],
     };
     Subsystem::new(c_str!("smcify"), item_type, Control::new())
@@ -108,6 +113,19 @@ impl configfs::AttributeOperations<2> for Control {
 
     fn show(_control: &Control, page: &mut [u8; PAGE_SIZE]) -> Result<usize> {
         print(page, format_args!("{VERSION}\n"))
+    }
+}
+
+#[vtable]
+impl configfs::AttributeOperations<3> for Control {
+    type Data = Control;
+
+    fn show(control: &Control, page: &mut [u8; PAGE_SIZE]) -> Result<usize> {
+        print(page, format_args!("{}", *control.fixes.lock()))
+    }
+
+    fn store(control: &Control, text: &[u8]) -> Result {
+        control.fixes.lock().set(text)
     }
 }
 

@@ -16,10 +16,14 @@ pub mod clc;
 #[forbid(unsafe_code)]
 pub mod control;
 #[forbid(unsafe_code)]
+pub mod fixes;
+#[forbid(unsafe_code)]
 pub mod hook;
 pub mod net;
 #[forbid(unsafe_code)]
 pub mod policy;
+#[forbid(unsafe_code)]
+pub mod prefix_match;
 #[forbid(unsafe_code)]
 pub mod stats;
 pub mod trace;
