@@ -8,19 +8,29 @@ use kernel::prelude::*;
 
 #[path = "../src/bindings.rs"]
 mod bindings;
+#[path = "../src/clc.rs"]
+pub mod clc;
+#[path = "../src/fixes.rs"]
+pub mod fixes;
 #[path = "../src/hook.rs"]
 pub mod hook;
 #[path = "../src/net/mod.rs"]
 pub mod net;
 #[path = "../src/policy.rs"]
 pub mod policy;
+#[path = "../src/prefix_match.rs"]
+pub mod prefix_match;
 #[path = "../src/stats.rs"]
 pub mod stats;
 #[path = "../src/trace/mod.rs"]
 pub mod trace;
 
+mod calls;
+mod fixes_test;
 mod hook_test;
+mod net_test;
 mod policy_test;
+mod prefix_match_test;
 mod trace_test;
 
 module! {

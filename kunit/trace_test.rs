@@ -1,16 +1,42 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! KUnit: `Rewrite` on functions of the running kernel.
+//! KUnit: `Rewrite`, `Redirect` and `Hold` on functions of the running kernel.
 //!
 //! An assertion that fails ends the test's thread without running a destructor. So what is
 //! attached is dropped first, and looked at afterwards.
 
-use kernel::prelude::*;
+use core::sync::atomic::{
+    AtomicI32,
+    Ordering, //
+};
 
-use crate::net::Socket;
+use kernel::prelude::*;
+use kernel::sync::Arc;
+
+use crate::calls::{
+    getsockname,
+    references,
+    INNER,
+    NO_FUNCTION,
+    OUTER,
+    REFUSAL,
+    REFUSED_SOCKETS, //
+};
+use crate::net::{
+    ARef,
+    NetDevice,
+    Socket, //
+};
+use crate::net_test::{
+    device,
+    routed4,
+    BY_DUMMY, //
+};
 use crate::trace::{
     Arguments,
     Handler,
+    Hold,
+    Redirect,
     Rewrite, //
 };
 
@@ -34,6 +60,48 @@ impl Handler for Datagram {
 
 fn attach(functions: &'static [&'static str]) -> Result<Pin<KBox<Rewrite<Datagram>>>> {
     KBox::try_pin_init(Rewrite::new(functions, Datagram), GFP_KERNEL)
+}
+
+fn refuse_sockets() -> Result<Pin<KBox<Redirect>>> {
+    KBox::try_pin_init(Redirect::new(REFUSED_SOCKETS), GFP_KERNEL)
+}
+
+fn create() -> Result {
+    Socket::create_kern(AF_INET, SOCK_DGRAM, 0).map(drop)
+}
+
+/// Looks at a device's references in the middle of a call that should hold one.
+struct Look {
+    dev: ARef<NetDevice>,
+    seen: Arc<AtomicI32>,
+}
+
+impl Handler for Look {
+    fn call(&self, _arguments: &mut Arguments<'_>) {
+        self.seen.store(references(&self.dev), Ordering::Relaxed);
+    }
+}
+
+/// The references to a socket's device before, in the middle of and after a call, with `hold`
+/// attached in the meantime if that is wanted.
+fn counted(wanted: bool) -> Result<[i32; 3]> {
+    let socket = routed4(BY_DUMMY)?;
+    let dev = device(&socket)?;
+    let seen = Arc::new(AtomicI32::new(-1), GFP_KERNEL)?;
+    let look = Look {
+        dev: dev.clone(),
+        seen: seen.clone(),
+    };
+    let look = KBox::try_pin_init(Rewrite::new(INNER, look), GFP_KERNEL)?;
+    let hold = match wanted {
+        true => Some(KBox::try_pin_init(Hold::new(OUTER), GFP_KERNEL)?),
+        false => None,
+    };
+    let before = references(&dev);
+    getsockname(&socket);
+    let counts = [before, seen.load(Ordering::Relaxed), references(&dev)];
+    drop((hold, look));
+    Ok(counts)
 }
 
 #[kunit_tests(smcify_trace)]
@@ -80,5 +148,49 @@ mod tests {
         assert!(first.map(drop).is_ok());
         assert!(second.map(drop).is_ok());
         assert!(attach(functions).map(drop).is_ok());
+    }
+
+    #[test]
+    fn a_redirected_function_is_the_other_one() {
+        let before = create();
+        let redirected = refuse_sockets();
+        let during = create();
+        assert!(redirected.map(drop).is_ok());
+        assert_eq!((before, during, create()), (Ok(()), Err(REFUSAL), Ok(())));
+    }
+
+    #[test]
+    fn what_is_redirected_is_ebusy() {
+        let first = refuse_sockets();
+        let second = refuse_sockets();
+        let (first, second) = (first.map(drop).is_ok(), second.err());
+        let third = refuse_sockets().map(drop);
+        assert!(first);
+        assert_eq!(second, Some(EBUSY));
+        assert!(third.is_ok());
+    }
+
+    #[test]
+    fn a_rewritten_function_can_be_redirected() {
+        let rewritten = attach(&["sock_create_kern"]);
+        let redirected = refuse_sockets();
+        let during = create();
+        assert!(redirected.map(drop).is_ok());
+        assert!(rewritten.map(drop).is_ok());
+        assert_eq!(during, Err(REFUSAL));
+    }
+
+    #[test]
+    fn a_device_is_held_for_the_length_of_a_call() {
+        let (with, without) = (counted(true), counted(false));
+        let more = |counts: [i32; 3]| counts.map(|it| it - counts[0]);
+        assert_eq!(with.map(more), Ok([0, 1, 0]));
+        assert_eq!(without.map(more), Ok([0, 0, 0]));
+    }
+
+    #[test]
+    fn to_hold_in_an_absent_function_is_enoent() {
+        let hold = KBox::try_pin_init(Hold::new(NO_FUNCTION), GFP_KERNEL);
+        assert_eq!(hold.err(), Some(ENOENT));
     }
 }

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Binding, test-only: what the suites ask of the kernel that the module itself does not.
+
+use core::ptr;
+
+use kernel::error::to_result;
+use kernel::prelude::*;
+
+use crate::bindings;
+use crate::net::{
+    NetDevice,
+    Socket, //
+};
+use crate::trace::{
+    Held,
+    Replacement, //
+};
+
+/// What `sock_create_kern()` answers while [`REFUSED_SOCKETS`] is in its place.
+pub(crate) const REFUSAL: Error = ENOSPC;
+
+/// `sock_create_kern()`, with one that refuses.
+// SAFETY: The signature is that of the original; it does nothing at all.
+pub(crate) const REFUSED_SOCKETS: Replacement =
+    unsafe { Replacement::new("sock_create_kern", refuse as *const ()) };
+
+extern "C" fn refuse(
+    _net: *mut bindings::net,
+    _family: c_int,
+    _kind: c_int,
+    _protocol: c_int,
+    _socket: *mut *mut bindings::socket,
+) -> c_int {
+    REFUSAL.to_errno()
+}
+
+/// `kernel_getsockname()` calls [`INNER`] with the same socket.
+// SAFETY: Its first argument is a live `struct socket`.
+pub(crate) const OUTER: Held = unsafe { Held::by_socket("kernel_getsockname") };
+/// What [`OUTER`] calls, with its first argument.
+pub(crate) const INNER: &[&str] = &["inet_getname"];
+
+/// Nothing of that name.
+// SAFETY: There is no such function, so none with another first argument.
+pub(crate) const NO_FUNCTION: Held = unsafe { Held::by_sock("smcify_no_such_function") };
+
+/// Connects an IPv4 datagram socket, which gives it a route: nothing is sent.
+pub(crate) fn connect4(socket: &Socket, address: [u8; 4]) -> Result {
+    let to = bindings::sockaddr_in {
+        sin_family: 2,
+        sin_port: 9u16.to_be(),
+        sin_addr: bindings::in_addr {
+            s_addr: u32::from_ne_bytes(address),
+        },
+        ..Default::default()
+    };
+    // SAFETY: The socket is live, and `to` is an address of the length given.
+    to_result(unsafe {
+        bindings::kernel_connect(
+            socket.as_ptr(),
+            (&raw const to).cast_mut().cast(),
+            size_of_val(&to) as c_int,
+            0,
+        )
+    })
+}
+
+/// Connects an IPv6 datagram socket.
+pub(crate) fn connect6(socket: &Socket, address: [u8; 16]) -> Result {
+    let mut to = bindings::sockaddr_in6 {
+        sin6_family: 10,
+        sin6_port: 9u16.to_be(),
+        ..Default::default()
+    };
+    to.sin6_addr.in6_u.u6_addr8 = address;
+    // SAFETY: The socket is live, and `to` is an address of the length given.
+    to_result(unsafe {
+        bindings::kernel_connect(
+            socket.as_ptr(),
+            (&raw const to).cast_mut().cast(),
+            size_of_val(&to) as c_int,
+            0,
+        )
+    })
+}
+
+/// Calls the function [`OUTER`]; how long the address is.
+pub(crate) fn getsockname(socket: &Socket) -> c_int {
+    let mut address = bindings::sockaddr_in6::default();
+    // SAFETY: The socket is live, and IPv4's and IPv6's addresses fit.
+    unsafe { bindings::kernel_getsockname(socket.as_ptr(), (&raw mut address).cast()) }
+}
+
+/// How many references there are to a device.
+pub(crate) fn references(dev: &NetDevice) -> c_int {
+    // SAFETY: `NetDevice` is a transparent view of a live `struct net_device`.
+    unsafe { bindings::netdev_refcnt_read(ptr::from_ref(dev).cast()) }
+}
