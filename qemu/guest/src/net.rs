@@ -36,7 +36,7 @@ pub fn up(name: &str) -> Result<()> {
 }
 
 /// Gives a device an address. IPv6 is usable at once: no other guest has it.
-fn add_address(name: &str, address: IpAddr, prefix: u8) -> Result<()> {
+pub fn add_address(name: &str, address: IpAddr, prefix: u8) -> Result<()> {
     let (family, flags, bytes) = match address {
         IpAddr::V4(a) => (libc::AF_INET, 0, a.octets().to_vec()),
         IpAddr::V6(a) => (libc::AF_INET6, IFA_F_NODAD, a.octets().to_vec()),

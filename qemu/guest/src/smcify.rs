@@ -5,6 +5,7 @@ use crate::module;
 use anyhow::Context;
 use anyhow::Result;
 use anyhow::ensure;
+use std::collections::BTreeSet;
 use std::fs::read_to_string;
 use std::fs::write;
 use std::path::Path;
@@ -51,6 +52,55 @@ impl Smcify {
     pub fn stats(&self) -> Result<Stats> {
         Stats::parse(&attribute("stats")?)
     }
+
+    /// Reads `fixes`.
+    pub fn fixes(&self) -> Result<Vec<Fix>> {
+        attribute("fixes")?.lines().map(Fix::parse).collect()
+    }
+
+    /// Switches the fix of `function`.
+    pub fn set_fix(&self, function: &str, mode: &str) -> Result<()> {
+        set_fix(&format!("{function} {mode}\n"))
+            .with_context(|| format!("switching the fix of {function} to {mode}"))
+    }
+
+    /// Fails unless exactly the functions are traced whose fixes are active.
+    pub fn hooks_only_fixes(&self) -> Result<()> {
+        let fixes = self.fixes()?.into_iter();
+        let active: BTreeSet<String> = fixes
+            .filter(|fix| fix.state == "active")
+            .map(|fix| fix.function)
+            .collect();
+        let hooked = hooked()?;
+        ensure!(
+            hooked == active,
+            "hooked are {hooked:?}, fixed are {active:?}"
+        );
+        Ok(())
+    }
+}
+
+/// A live fix, as `fixes` shows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fix {
+    pub function: String,
+    pub mode: String,
+    pub state: String,
+}
+
+impl Fix {
+    fn parse(line: &str) -> Result<Self> {
+        let mut words = line.splitn(3, ' ').map(str::to_owned);
+        let (Some(function), Some(mode), Some(state)) = (words.next(), words.next(), words.next())
+        else {
+            anyhow::bail!("fixes: {line:?}");
+        };
+        Ok(Self {
+            function,
+            mode,
+            state,
+        })
+    }
 }
 
 impl Drop for Smcify {
@@ -66,6 +116,11 @@ pub fn set_default(value: &str) -> std::io::Result<()> {
     write(Path::new(CONFIG).join("default"), value)
 }
 
+/// Writes a line to `fixes`; the error is the kernel's.
+pub fn set_fix(line: &str) -> std::io::Result<()> {
+    write(Path::new(CONFIG).join("fixes"), line)
+}
+
 fn attribute(name: &str) -> Result<String> {
     let path = Path::new(CONFIG).join(name);
     let text = read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
@@ -76,14 +131,16 @@ fn attribute(name: &str) -> Result<String> {
 pub fn nothing_left() -> Result<()> {
     ensure!(!Path::new(CONFIG).exists(), "{CONFIG} is still there");
     ensure!(!module::is_loaded("smcify"), "smcify is still loaded");
-    nothing_hooked()
+    let hooked = hooked()?;
+    ensure!(hooked.is_empty(), "functions still hooked: {hooked:?}");
+    Ok(())
 }
 
-/// Fails if any function is traced.
-pub fn nothing_hooked() -> Result<()> {
-    let hooked = read_to_string(HOOKED).with_context(|| format!("reading {HOOKED}"))?;
-    ensure!(hooked.is_empty(), "functions still hooked:\n{hooked}");
-    Ok(())
+/// The functions that are traced.
+fn hooked() -> Result<BTreeSet<String>> {
+    let text = read_to_string(HOOKED).with_context(|| format!("reading {HOOKED}"))?;
+    let names = text.lines().filter_map(|line| line.split(' ').next());
+    Ok(names.map(str::to_owned).collect())
 }
 
 /// Sockets of one family: how many came by, and what became of them.

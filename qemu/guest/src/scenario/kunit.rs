@@ -4,6 +4,7 @@
 use super::Report;
 use crate::ktap::Outcome;
 use crate::module;
+use crate::net;
 use anyhow::Context;
 use anyhow::Result;
 use anyhow::ensure;
@@ -14,8 +15,24 @@ const MODULE: &str = "/modules/smcify_kunit.ko";
 const NAME: &str = "smcify_kunit";
 const RESULTS: &str = "/sys/kernel/debug/kunit";
 
+/// A device that nothing else uses, and the addresses that `kunit/net_test.rs` expects of it.
+const DEVICE: &str = "dummy0";
+const ADDRESSES: [(&str, u8); 7] = [
+    ("198.51.100.1", 24),
+    ("198.51.100.130", 25),
+    ("203.0.113.4", 31),
+    ("192.0.2.1", 32),
+    ("2001:db8:1::1", 64),
+    ("2001:db8:2::1", 48),
+    ("2001:db8:3::1", 128),
+];
+
 /// The scenario.
 pub fn run(report: &mut Report) -> Result<()> {
+    net::up(DEVICE)?;
+    for (address, prefix) in ADDRESSES {
+        net::add_address(DEVICE, address.parse()?, prefix)?;
+    }
     module::load(MODULE)?;
     let suites = suites();
     module::unload(NAME)?;

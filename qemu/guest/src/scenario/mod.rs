@@ -2,6 +2,7 @@
 //! The scenarios: what there is, and running them one after the other.
 
 mod fallback;
+mod fixes;
 mod kunit;
 mod load_errors;
 mod neighbours;
@@ -65,6 +66,13 @@ const SCENARIOS: &[Scenario] = &[
         kernels: BOTH,
         alone: false,
         run: fallback::run,
+    },
+    Scenario {
+        name: "fixes",
+        shows: "live fixes: in force where needed, switched one by one, harmless elsewhere",
+        kernels: BOTH,
+        alone: false,
+        run: fixes::run,
     },
     Scenario {
         name: "neighbours",

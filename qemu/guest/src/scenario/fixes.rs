@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The live fixes as an administrator sees them: in force where they are needed, switched one
+//! by one, harmless where they are not needed.
+
+use super::BOTH;
+use super::Report;
+use super::kernel;
+use super::same;
+use super::transfer::LOOPBACKS;
+use crate::diag::Carrier;
+use crate::pair::transfer;
+use crate::smcify::Fix;
+use crate::smcify::Smcify;
+use crate::smcify::nothing_left;
+use crate::smcify::set_fix;
+use anyhow::Result;
+use anyhow::ensure;
+
+/// Functions, and their states on the lab's kernels in the order of [`BOTH`].
+const FIXES: [(&str, [&str; 2]); 5] = [
+    ("smc_ulp_init", ["absent", "active"]),
+    ("smc_clc_prfx_match", ["not needed", "active"]),
+    ("smc_vlan_by_tcpsk", ["not needed", "active"]),
+    ("smc_pnet_find_ism_resource", ["not needed", "active"]),
+    ("smc_pnet_find_roce_resource", ["not needed", "active"]),
+];
+
+/// Enough for the windows to fill several times.
+const BYTES: u64 = 2 << 20;
+
+/// The scenario.
+pub fn run(report: &mut Report) -> Result<()> {
+    let smcify = Smcify::load()?;
+    smcify.set_default("smc")?;
+    let states = states(kernel()?, "auto");
+    report.check("after insmod", same("fixes", &states, &smcify.fixes()?));
+    report.check("junk is refused", junk(&smcify));
+
+    all(&smcify, "off")?;
+    let off: Vec<Fix> = FIXES
+        .iter()
+        .map(|(function, _)| fix(function, "off", "inactive"))
+        .collect();
+    report.check("all off", same("fixes", &off, &smcify.fixes()?));
+    connects(report, "all off");
+
+    all(&smcify, "on")?;
+    let on: Vec<Fix> = states
+        .iter()
+        .map(|it| match it.state.as_str() {
+            "absent" => fix(&it.function, "on", "absent"),
+            _ => fix(&it.function, "on", "active"),
+        })
+        .collect();
+    report.check("all on", same("fixes", &on, &smcify.fixes()?));
+    connects(report, "all on");
+
+    all(&smcify, "auto")?;
+    report.check("auto again", same("fixes", &states, &smcify.fixes()?));
+    report.check("rmmod", smcify.unload());
+    report.check("nothing is left", nothing_left());
+    Ok(())
+}
+
+fn fix(function: &str, mode: &str, state: &str) -> Fix {
+    Fix {
+        function: function.into(),
+        mode: mode.into(),
+        state: state.into(),
+    }
+}
+
+/// What `fixes` shows on this kernel.
+fn states(kernel: &str, mode: &str) -> Vec<Fix> {
+    let of = |(function, states): &(&str, [&str; 2])| {
+        let known = BOTH.iter().zip(states).find(|(name, _)| **name == kernel);
+        fix(function, mode, known.map_or("", |(_, state)| state))
+    };
+    FIXES.iter().map(of).collect()
+}
+
+fn all(smcify: &Smcify, mode: &str) -> Result<()> {
+    let mut fixes = FIXES.iter();
+    fixes.try_for_each(|(function, _)| smcify.set_fix(function, mode))
+}
+
+fn junk(smcify: &Smcify) -> Result<()> {
+    let before = smcify.fixes()?;
+    for line in ["on", "smc_ulp_init", "smc_ulp_init On", "tcp_v4_rcv on"] {
+        let answer = set_fix(line).map_err(|e| e.raw_os_error());
+        ensure!(answer == Err(Some(libc::EINVAL)), "{line:?}: {answer:?}");
+    }
+    same("fixes", before, smcify.fixes()?)
+}
+
+/// A connection goes through four of the five functions.
+fn connects(report: &mut Report, when: &str) {
+    for ip in LOOPBACKS {
+        let went = transfer("blocking", ip, BYTES)
+            .and_then(|went| went.carried(Carrier::SmcD, Carrier::SmcD));
+        report.check(format!("{when}: SMC over {ip}"), went);
+    }
+}
