@@ -51,7 +51,7 @@ impl fmt::Display for Kind {
 }
 
 /// What titles begin with, said by the kind already.
-const PREFIXES: [&str; 4] = ["BUG: KASAN: ", "WARNING: ", "BUG: ", "Oops: "];
+const PREFIXES: [&str; 4] = [KASAN, "WARNING: ", "BUG: ", "Oops: "];
 
 /// One report of the kernel.
 #[derive(Clone, Debug)]
@@ -97,9 +97,59 @@ impl Splat {
     }
 }
 
+/// A report of KASAN in parts.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Kasan {
+    /// `slab-use-after-free` and the like.
+    pub kind: String,
+    /// `Read` or `Write`; empty where KASAN does not say.
+    pub access: String,
+    /// The function that the title names.
+    pub function: String,
+    /// Who allocated the object, innermost first.
+    pub allocated: Vec<String>,
+    /// Who freed it, innermost first; for what RCU frees, also who gave it to RCU.
+    pub freed: Vec<String>,
+}
+
+impl Splat {
+    /// What KASAN found, if it is a report of KASAN.
+    pub fn kasan(&self) -> Option<Kasan> {
+        let title = self.title.split_once(KASAN)?.1;
+        let (kind, _) = title.split_once(" in ")?;
+        let access = self.excerpt.iter().find_map(|line| {
+            let (access, _) = message(line).split_once(" of size ")?;
+            ["Read", "Write"].contains(&access).then_some(access)
+        });
+        Some(Kasan {
+            kind: kind.to_string(),
+            access: access.unwrap_or_default().to_string(),
+            function: named_function(title)?,
+            allocated: self.stack("Allocated by task "),
+            freed: [
+                self.stack("Freed by task "),
+                self.stack("Last potentially related work creation:"),
+            ]
+            .concat(),
+        })
+    }
+
+    /// The functions of the stack below the line that begins with `head`.
+    fn stack(&self, head: &str) -> Vec<String> {
+        let lines = self.excerpt.iter().map(|line| message(line));
+        let below = lines.skip_while(|line| !line.starts_with(head)).skip(1);
+        let frames = below.map_while(|line| line.strip_prefix(' '));
+        let names = frames.filter_map(|frame| frame.trim_start().split(['+', '.']).next());
+        names.map(str::to_string).collect()
+    }
+}
+
+/// What a title of KASAN begins with.
+const KASAN: &str = "BUG: KASAN: ";
+
 /// What a line must contain to open a report; the first that fits names the kind.
 const HEADERS: [(&str, Kind); 42] = [
-    ("BUG: KASAN: ", Kind::Kasan),
+    (KASAN, Kind::Kasan),
     ("WARNING: possible circular locking", Kind::Lockdep),
     ("WARNING: possible recursive locking", Kind::Lockdep),
     ("WARNING: possible irq lock inversion", Kind::Lockdep),
@@ -332,7 +382,8 @@ impl Open {
 
     fn next(mut self, line: &str, text: &str) -> Step {
         let long = self.splat.excerpt.len() >= LONGEST_REPORT;
-        if text.starts_with("lab: ") || long {
+        // A title is never within a report, so the end of the one before is lost.
+        if text.starts_with("lab: ") || text.starts_with(KASAN) || long {
             return Step::Over(self.splat);
         }
         if self.end == End::Indented && !line_continues(text) {

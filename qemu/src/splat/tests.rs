@@ -148,3 +148,31 @@ fn messages_lose_stamp_and_caller() {
     assert_eq!(message("[    1.5]  indented+0x1/0x2"), " indented+0x1/0x2");
     assert_eq!(message("[drm] no stamp"), "[drm] no stamp");
 }
+
+#[test]
+fn a_report_of_kasan_has_parts() {
+    let parts = only(include_str!("reports/kasan.log")).kasan();
+    let parts = parts.expect("it is KASAN's");
+    assert_eq!(
+        [&parts.kind, &parts.access, &parts.function],
+        ["slab-use-after-free", "Write", "uaf"]
+    );
+    assert_eq!(
+        parts.allocated[..4],
+        ["kasan_save_track", "__kasan_kmalloc", "uaf", "init_module"]
+    );
+    assert_eq!(parts.freed[3..5], ["kfree", "uaf"]);
+    assert_eq!(only(include_str!("reports/warning.log")).kasan(), None);
+}
+
+#[test]
+fn a_report_whose_end_is_lost_ends_with_the_next() {
+    let text = include_str!("reports/multi_shot.log");
+    let lines = text.lines().filter(|line| !line.contains("====="));
+    let found = watch(&lines.collect::<Vec<_>>().join("\n"));
+    let functions: Vec<_> = found.iter().map(|splat| splat.function()).collect();
+    assert_eq!(
+        functions,
+        ["seq_show", "dentry_unlink_inode"].map(|name| Some(name.to_string()))
+    );
+}
