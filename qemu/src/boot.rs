@@ -36,6 +36,8 @@ pub struct Boot<'a> {
     pub content: Content,
     pub memory: u32,
     pub cpus: u32,
+    /// Whether KASAN goes on after its first report.
+    pub multi_shot: bool,
     pub timeout: Option<Duration>,
     pub interactive: bool,
     /// Where the run's files go.
@@ -90,6 +92,7 @@ impl Boot<'_> {
                 accel: self.bench.accel,
                 memory: self.memory,
                 cpus: self.cpus,
+                multi_shot: self.multi_shot,
                 node: (!alone).then_some(node),
                 interactive: self.interactive,
             },

@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::Context;
 use anyhow::Result;
 use anyhow::bail;
+use guest::Expected;
 use guest::Listed;
 use setup::Step;
 
@@ -19,6 +20,7 @@ use crate::args::KernelName;
 use crate::boot::Boot;
 use crate::cocci;
 use crate::content::Content;
+use crate::expect;
 use crate::ground::Bench;
 use crate::ground::Ground;
 use crate::ground::new_run;
@@ -42,6 +44,8 @@ pub struct Group {
     pub nodes: u8,
     pub alone: bool,
     pub names: Vec<String>,
+    /// The reports that its one scenario provokes.
+    pub expects: Vec<Expected>,
 }
 
 impl Group {
@@ -162,6 +166,7 @@ pub fn groups(listed: &[Listed], kernels: &[KernelName], names: &[String]) -> Re
                     nodes: one.nodes,
                     alone: one.alone,
                     names: vec![one.name.clone()],
+                    expects: one.expects.clone(),
                 }),
             }
         }
@@ -178,13 +183,15 @@ fn scenarios(ground: &Ground, bench: &Bench, group: &Group, step: &Step) -> Resu
         content: Content {
             ueid: true,
             rxe: group.nodes > 1,
-            leaks: true,
+            // What is used after its end may leak on the way.
+            leaks: group.expects.is_empty(),
             nodes: group.nodes,
             command: group.command(),
             ..Content::default()
         },
         memory: 2048,
         cpus: 2,
+        multi_shot: !group.expects.is_empty(),
         timeout: Some(TIMEOUT),
         interactive: false,
         dir: new_run(&format!("check-{}", bench.built.name))?,
@@ -205,13 +212,7 @@ fn scenarios(ground: &Ground, bench: &Bench, group: &Group, step: &Step) -> Resu
         } else {
             place.clone()
         };
-        tally.add(judge(
-            ground,
-            &bench.built.source,
-            one,
-            &place,
-            &group.names,
-        )?);
+        tally.add(judge(ground, &bench.built.source, one, &place, group)?);
     }
     Ok(tally)
 }
@@ -237,20 +238,13 @@ pub fn judge(
     source: &Path,
     ended: &Ended,
     place: &str,
-    names: &[String],
+    group: &Group,
 ) -> Result<Tally> {
     let parsed = ktap::parse(&ground.root, source, &ended.dir.join(RESULTS), place)?;
     let mut tally = parsed.tally;
-    for splat in &ended.splats {
-        let scenario = splat
-            .scenario
-            .as_ref()
-            .map(|name| format!(", in {name}"))
-            .unwrap_or_default();
-        let what = format!("{}{scenario}", splat.summary());
-        tally.fail(Failure::new(place, &what, splat.excerpt.clone()));
-    }
-    for name in names.iter().filter(|name| !parsed.scenarios.contains(name)) {
+    tally.add(expect::judge(&ended.splats, &group.expects, place));
+    let unheard = |name: &&String| !parsed.scenarios.contains(name);
+    for name in group.names.iter().filter(unheard) {
         tally.fail(Failure::new(place, name, vec!["there is no result".into()]));
     }
     let quiet = tally.failures.is_empty();
@@ -283,6 +277,7 @@ mod tests {
             kernels: kernels.iter().map(|it| it.to_string()).collect(),
             nodes,
             alone: name == "alone",
+            expects: Vec::new(),
         }
     }
 

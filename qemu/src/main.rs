@@ -7,6 +7,7 @@ mod check;
 mod cocci;
 mod content;
 mod demo;
+mod expect;
 mod ground;
 mod host;
 mod image;

@@ -57,6 +57,8 @@ pub struct Shape {
     pub cpus: u32,
     /// Which of the guests on a network it is, if there is a network.
     pub node: Option<u8>,
+    /// Whether KASAN goes on after its first report.
+    pub multi_shot: bool,
     /// Whether QEMU owns the terminal.
     pub interactive: bool,
 }
@@ -90,6 +92,9 @@ impl Shape {
         if self.accel == Accel::Tcg {
             // An emulated processor is too slow for the kernel's idea of a watchdog's patience.
             line += " tsc=nowatchdog no_timer_check";
+        }
+        if self.multi_shot {
+            line += " kasan_multi_shot";
         }
         line
     }

@@ -74,6 +74,7 @@ fn start(machine: &Machine, content: Content, timeout: Option<Duration>) -> Resu
         content,
         memory: machine.memory,
         cpus: machine.cpus,
+        multi_shot: false,
         timeout,
         interactive: timeout.is_none(),
         dir: new_run("run")?,

@@ -47,6 +47,21 @@ pub struct Listed {
     pub nodes: u8,
     /// Whether it wants a guest of its own, for the time that it takes.
     pub alone: bool,
+    /// The reports that the kernel must print meanwhile; it may print no other.
+    pub expects: Vec<Expected>,
+}
+
+/// A report that a scenario provokes. An empty field is any.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Expected {
+    /// What KASAN calls it, such as `slab-use-after-free`.
+    pub kind: String,
+    /// `Read` or `Write`.
+    pub access: String,
+    /// The function that the report names in its title.
+    pub function: String,
+    /// A function on the stack that freed the object, or that gave it to RCU to be freed.
+    pub freed_by: String,
 }
 
 /// What `guest demo` prints behind `demo: `, one line for each program.

@@ -18,6 +18,7 @@ use crate::module;
 use anyhow::Context;
 use anyhow::Result;
 use anyhow::bail;
+use guest::Expected;
 use guest::Listed;
 use nix::sys::utsname::uname;
 use std::fmt::Display;
@@ -33,9 +34,30 @@ struct Scenario {
     name: &'static str,
     shows: &'static str,
     kernels: &'static [&'static str],
-    /// Whether it has a guest of its own.
+    /// Whether it has a guest of its own, as it has in any case if it expects reports.
     alone: bool,
+    /// What the kernel must complain about; without any, it must not complain at all.
+    expects: &'static [Expect],
     run: fn(&mut Report) -> Result<()>,
+}
+
+/// A report that a scenario provokes; see [`Expected`].
+struct Expect {
+    kind: &'static str,
+    access: &'static str,
+    function: &'static str,
+    freed_by: &'static str,
+}
+
+impl Expect {
+    fn listed(&self) -> Expected {
+        Expected {
+            kind: self.kind.into(),
+            access: self.access.into(),
+            function: self.function.into(),
+            freed_by: self.freed_by.into(),
+        }
+    }
 }
 
 const SCENARIOS: &[Scenario] = &[
@@ -44,6 +66,7 @@ const SCENARIOS: &[Scenario] = &[
         shows: "what new sockets are: not loaded, idle, default=smc, tcp again, unloaded",
         kernels: BOTH,
         alone: false,
+        expects: &[],
         run: switch::run,
     },
     Scenario {
@@ -51,6 +74,7 @@ const SCENARIOS: &[Scenario] = &[
         shows: "unmodified programs run over SMC-D, and every byte arrives",
         kernels: FIXED,
         alone: false,
+        expects: &[],
         run: transfer::run,
     },
     Scenario {
@@ -58,6 +82,7 @@ const SCENARIOS: &[Scenario] = &[
         shows: "a socket's file, dentry and inode stay the same, from creation to close",
         kernels: BOTH,
         alone: false,
+        expects: &[],
         run: vfs::run,
     },
     Scenario {
@@ -65,6 +90,7 @@ const SCENARIOS: &[Scenario] = &[
         shows: "without SMC at the peer, user EID or device: plain TCP, and no error",
         kernels: BOTH,
         alone: false,
+        expects: &[],
         run: fallback::run,
     },
     Scenario {
@@ -79,6 +105,7 @@ const SCENARIOS: &[Scenario] = &[
         shows: "BPF and a livepatch on the same function, before and after: all honoured",
         kernels: BOTH,
         alone: false,
+        expects: &[],
         run: neighbours::run,
     },
     Scenario {
@@ -86,6 +113,7 @@ const SCENARIOS: &[Scenario] = &[
         shows: "200 rounds of insmod and rmmod under load: no byte lost, nothing leaked",
         kernels: FIXED,
         alone: true,
+        expects: &[],
         run: rmmod::run,
     },
     Scenario {
@@ -93,6 +121,7 @@ const SCENARIOS: &[Scenario] = &[
         shows: "the KUnit suites: the decision for every kind of request, inside the kernel",
         kernels: BOTH,
         alone: false,
+        expects: &[],
         run: kunit::run,
     },
     Scenario {
@@ -100,6 +129,7 @@ const SCENARIOS: &[Scenario] = &[
         shows: "a load that cannot work says why, and leaves nothing behind",
         kernels: BOTH,
         alone: false,
+        expects: &[],
         run: load_errors::run,
     },
 ];
@@ -160,7 +190,8 @@ pub fn list(json: bool) -> Result<ExitCode> {
             shows: s.shows.into(),
             kernels: s.kernels.iter().map(|k| k.to_string()).collect(),
             nodes: 1,
-            alone: s.alone,
+            alone: s.alone || !s.expects.is_empty(),
+            expects: s.expects.iter().map(Expect::listed).collect(),
         })
         .collect();
     match json {
