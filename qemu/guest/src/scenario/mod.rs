@@ -98,6 +98,7 @@ const SCENARIOS: &[Scenario] = &[
         shows: "live fixes: in force where needed, switched one by one, harmless elsewhere",
         kernels: BOTH,
         alone: false,
+        expects: &[],
         run: fixes::run,
     },
     Scenario {
