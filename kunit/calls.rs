@@ -10,6 +10,7 @@ use kernel::prelude::*;
 use crate::bindings;
 use crate::net::{
     NetDevice,
+    Sock,
     Socket, //
 };
 use crate::trace::{
@@ -45,6 +46,12 @@ pub(crate) const INNER: &[&str] = &["inet_getname"];
 // SAFETY: There is no such function, so none with another first argument.
 pub(crate) const NO_FUNCTION: Held = unsafe { Held::by_sock("smcify_no_such_function") };
 
+/// The protocol side of a socket.
+pub(crate) fn sock(socket: &Socket) -> &Sock {
+    // SAFETY: The socket is live, and holds its `sk`.
+    unsafe { Sock::from_raw((*socket.as_ptr()).sk) }
+}
+
 /// Connects an IPv4 datagram socket, which gives it a route: nothing is sent.
 pub(crate) fn connect4(socket: &Socket, address: [u8; 4]) -> Result {
     let to = bindings::sockaddr_in {
@@ -53,7 +60,7 @@ pub(crate) fn connect4(socket: &Socket, address: [u8; 4]) -> Result {
         sin_addr: bindings::in_addr {
             s_addr: u32::from_ne_bytes(address),
         },
-        ..Default::default()
+        __pad: [0; 8],
     };
     // SAFETY: The socket is live, and `to` is an address of the length given.
     to_result(unsafe {
@@ -68,12 +75,15 @@ pub(crate) fn connect4(socket: &Socket, address: [u8; 4]) -> Result {
 
 /// Connects an IPv6 datagram socket.
 pub(crate) fn connect6(socket: &Socket, address: [u8; 16]) -> Result {
-    let mut to = bindings::sockaddr_in6 {
+    let to = bindings::sockaddr_in6 {
         sin6_family: 10,
         sin6_port: 9u16.to_be(),
-        ..Default::default()
+        sin6_flowinfo: 0,
+        sin6_addr: bindings::in6_addr {
+            in6_u: bindings::in6_addr__bindgen_ty_1 { u6_addr8: address },
+        },
+        sin6_scope_id: 0,
     };
-    to.sin6_addr.in6_u.u6_addr8 = address;
     // SAFETY: The socket is live, and `to` is an address of the length given.
     to_result(unsafe {
         bindings::kernel_connect(
@@ -87,9 +97,10 @@ pub(crate) fn connect6(socket: &Socket, address: [u8; 16]) -> Result {
 
 /// Calls the function [`OUTER`]; how long the address is.
 pub(crate) fn getsockname(socket: &Socket) -> c_int {
-    let mut address = bindings::sockaddr_in6::default();
+    // Room for an IPv6 one.
+    let mut address = [0u32; 7];
     // SAFETY: The socket is live, and IPv4's and IPv6's addresses fit.
-    unsafe { bindings::kernel_getsockname(socket.as_ptr(), (&raw mut address).cast()) }
+    unsafe { bindings::kernel_getsockname(socket.as_ptr(), address.as_mut_ptr().cast()) }
 }
 
 /// How many references there are to a device.

@@ -4,11 +4,9 @@
 //! does not need them gives the same answers with them.
 
 use kernel::prelude::*;
+use kernel::str::CString;
 
-use crate::fixes::{
-    Fixes,
-    State, //
-};
+use crate::fixes::Fixes;
 use crate::net::smc::{
     PrfxMatch,
     PRFX_MATCH, //
@@ -23,6 +21,7 @@ use crate::prefix_match_test::{
 };
 use crate::trace::Redirect;
 
+/// Functions that the upstream series changed.
 const SERIES: [&str; 4] = [
     "smc_clc_prfx_match",
     "smc_vlan_by_tcpsk",
@@ -30,31 +29,47 @@ const SERIES: [&str; 4] = [
     "smc_pnet_find_roce_resource",
 ];
 
-/// Whether the running kernel lacks the series, and the states of what the series fixed.
-fn states() -> Result<(bool, [Option<State>; 4])> {
-    let lacks = PrfxMatch::find()?.is_unfixed()?;
+/// Whether `fixes` shows of `function` what `rest` says.
+fn shows(fixes: &Fixes, function: &str, rest: &str) -> Result<bool> {
+    let text = CString::try_from_fmt(format_args!("{fixes}"))?;
+    let lines = text.to_str().map_err(|_| EINVAL)?.lines();
+    let mut named = lines.filter_map(|line| line.strip_prefix(function));
+    Ok(named.any(|line| line.trim_start() == rest))
+}
+
+/// Whether the state of everything that the series fixed is the one that fits.
+fn fitting() -> Result<bool> {
+    let rest = match PrfxMatch::find()?.is_unfixed()? {
+        true => "auto active",
+        false => "auto not needed",
+    };
     let fixes = Fixes::new()?;
-    Ok((lacks, SERIES.map(|function| fixes.state(function))))
+    let mut all = SERIES.iter();
+    all.try_fold(true, |good, function| {
+        Ok(good && shows(&fixes, function, rest)?)
+    })
 }
 
-/// The kernel's answers on a real device with `smc_clc_prfx_match` switched to `mode`.
-fn answers(mode: &[u8]) -> Result<(Option<State>, Answers)> {
+/// The kernel's answers on a real device after `line`, and whether what is then shown of
+/// `smc_clc_prfx_match` is `rest`.
+fn answers(line: &[u8], rest: &str) -> Result<(bool, Answers)> {
     let mut fixes = Fixes::new()?;
-    fixes.set(mode)?;
+    fixes.set(line)?;
     let answers = compare(PrfxMatch::find()?, &routed4(BY_DUMMY)?);
-    Ok((fixes.state("smc_clc_prfx_match"), answers))
+    Ok((shows(&fixes, "smc_clc_prfx_match", rest)?, answers))
 }
 
-/// The states while somebody else has the function, and after.
-fn busy() -> Result<(Option<State>, Option<State>)> {
+/// Whether a function that somebody else has redirected is shown as busy, and is active when
+/// it is asked for again later.
+fn busy() -> Result<(bool, bool)> {
     let mut fixes = Fixes::new()?;
     fixes.set(b"smc_clc_prfx_match off")?;
-    let other = KBox::pin_init(Redirect::new(PRFX_MATCH), GFP_KERNEL)?;
+    let other = KBox::try_pin_init(Redirect::new(PRFX_MATCH), GFP_KERNEL)?;
     fixes.set(b"smc_clc_prfx_match on")?;
-    let busy = fixes.state("smc_clc_prfx_match");
+    let busy = shows(&fixes, "smc_clc_prfx_match", "on busy")?;
     drop(other);
     fixes.set(b"smc_clc_prfx_match on")?;
-    Ok((busy, fixes.state("smc_clc_prfx_match")))
+    Ok((busy, shows(&fixes, "smc_clc_prfx_match", "on active")?))
 }
 
 /// How many of these lines are refused with `EINVAL`.
@@ -70,31 +85,23 @@ mod tests {
 
     #[test]
     fn what_the_kernel_lacks_is_in_force() {
-        let states = states();
-        let expected = states.map(|(lacks, _)| match lacks {
-            true => State::Active,
-            false => State::NotNeeded,
-        });
-        let all = states.map(|(_, all)| all.iter().all(|it| *it == expected.ok()));
-        assert_eq!(all, Ok(true));
+        assert_eq!(fitting(), Ok(true));
     }
 
     #[test]
     fn on_gives_the_same_answers() {
         let (off, on) = (
-            answers(b"smc_clc_prfx_match off"),
-            answers(b"smc_clc_prfx_match on\n"),
+            answers(b"smc_clc_prfx_match off", "off inactive"),
+            answers(b"smc_clc_prfx_match on\n", "on active"),
         );
-        let states = (off.as_ref().map(|it| it.0), on.as_ref().map(|it| it.0));
-        assert!(states == (Ok(Some(State::Inactive)), Ok(Some(State::Active))));
-        let (off, on) = (off.map(|it| it.1), on.map(|it| it.1));
-        assert_eq!(on.as_ref().map(|it| it.differ), Ok(0));
+        assert_eq!(on.as_ref().map(|(_, it)| it.differ), Ok(0));
+        assert_eq!(off.as_ref().map(|(good, _)| *good), Ok(true));
         assert_eq!(off, on);
     }
 
     #[test]
     fn what_somebody_else_has_is_busy_and_left_alone() {
-        assert_eq!(busy(), Ok((Some(State::Busy), Some(State::Active))));
+        assert_eq!(busy(), Ok((true, true)));
     }
 
     #[test]

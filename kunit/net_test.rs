@@ -7,8 +7,10 @@ use kernel::prelude::*;
 use kernel::sync::rcu;
 
 use crate::calls::{
-    self as c,
-    references, //
+    connect4,
+    connect6,
+    references,
+    sock, //
 };
 use crate::clc::In6Addr;
 use crate::net::{
@@ -45,21 +47,21 @@ pub(crate) const ADDRESSES6: [([u8; 16], u32); 3] = [
 /// A datagram socket with a route to an IPv4 address.
 pub(crate) fn routed4(to: [u8; 4]) -> Result<Socket> {
     let socket = Socket::create_kern(AF_INET, SOCK_DGRAM, 0)?;
-    c::connect4(&socket, to)?;
+    connect4(&socket, to)?;
     Ok(socket)
 }
 
 /// A datagram socket with a route to an IPv6 address.
 pub(crate) fn routed6(to: [u8; 16]) -> Result<Socket> {
     let socket = Socket::create_kern(AF_INET6, SOCK_DGRAM, 0)?;
-    c::connect6(&socket, to)?;
+    connect6(&socket, to)?;
     Ok(socket)
 }
 
 /// The egress device of a socket, for as long as one likes.
 pub(crate) fn device(socket: &Socket) -> Result<ARef<NetDevice>> {
     let guard = rcu::read_lock();
-    let dst = socket.sock().dst(&guard).ok_or(ENODEV)?;
+    let dst = sock(socket).dst(&guard).ok_or(ENODEV)?;
     dst.dev(&guard).map(ARef::from).ok_or(ENODEV)
 }
 
@@ -83,7 +85,7 @@ mod tests {
     #[test]
     fn a_socket_that_was_never_connected_has_no_route() {
         let socket = Socket::create_kern(AF_INET, SOCK_DGRAM, 0);
-        let route = socket.map(|it| it.sock().dst(&rcu::read_lock()).is_some());
+        let route = socket.map(|it| sock(&it).dst(&rcu::read_lock()).is_some());
         assert_eq!(route, Ok(false));
     }
 

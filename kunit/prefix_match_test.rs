@@ -4,6 +4,7 @@
 
 use kernel::prelude::*;
 
+use crate::calls::sock;
 use crate::clc::Prefixes;
 use crate::net::smc::{
     Area,
@@ -99,7 +100,7 @@ pub(crate) fn compare(kernels: PrfxMatch, socket: &Socket) -> Answers {
     let (mut random, mut answers) = (Random(2_463_534_242), Answers::default());
     for _ in 0..PROPOSALS {
         let area = random.area();
-        let rust = match prefix_match(socket.sock(), &area.0) {
+        let rust = match prefix_match(sock(socket), &area.0) {
             Ok(()) => 0,
             Err(error) => error.to_errno(),
         };
@@ -147,7 +148,7 @@ mod tests {
             let socket = routed4([127, 0, 0, 1])?;
             Ok((
                 kernels.call(&socket, &area),
-                prefix_match(socket.sock(), &area.0),
+                prefix_match(sock(&socket), &area.0),
             ))
         });
         assert_eq!(answers, Ok((0, Ok(()))));
@@ -156,13 +157,13 @@ mod tests {
     #[test]
     fn without_a_route_it_is_enodev() {
         let socket = Socket::create_kern(2, 1, 6);
-        let answer = socket.and_then(|it| prefix_match(it.sock(), &[0; Prefixes::MAX_SIZE]));
+        let answer = socket.and_then(|it| prefix_match(sock(&it), &[0; Prefixes::MAX_SIZE]));
         assert_eq!(answer, Err(ENODEV));
     }
 
     #[test]
     fn too_short_an_area_is_einval() {
-        let answer = routed4([127, 0, 0, 1]).and_then(|it| prefix_match(it.sock(), &[0; 7]));
+        let answer = routed4([127, 0, 0, 1]).and_then(|it| prefix_match(sock(&it), &[0; 7]));
         assert_eq!(answer, Err(EINVAL));
     }
 }

@@ -4,6 +4,8 @@
 //!
 //! Test-only: loading this module runs the suites; it holds nothing afterwards.
 
+#![deny(missing_docs)]
+
 use kernel::prelude::*;
 
 #[path = "../src/bindings.rs"]

@@ -238,12 +238,6 @@ impl Fixes {
         let mode = Mode::ALL.iter().find(spelt).ok_or(EINVAL)?;
         fix.set(*mode, series)
     }
-
-    /// The state of the fix of `function`, if there is one.
-    pub fn state(&self, function: &str) -> Option<State> {
-        let mut fixes = self.fixes.iter();
-        Some(fixes.find(|fix| fix.kind.function() == function)?.state)
-    }
 }
 
 impl fmt::Display for Fixes {

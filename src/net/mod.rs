@@ -20,12 +20,8 @@ mod socket;
 pub use device::NetDevice;
 pub use dst::Dst;
 pub use inet::{
-    Ifaddr,
-    Ifaddrs,
     InDevice,
-    Inet6Dev,
-    Inet6Ifaddr,
-    Inet6Ifaddrs, //
+    Inet6Dev, //
 };
 pub use sock::Sock;
 pub use socket::Socket;

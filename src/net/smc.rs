@@ -97,9 +97,11 @@ unsafe extern "C" fn prfx_match(clcsock: *mut bindings::socket, prop: *const u8)
 #[repr(C, align(4))]
 pub struct Area(pub [u8; Prefixes::MAX_SIZE]);
 
+type PrfxMatchFn = unsafe extern "C" fn(*mut bindings::socket, *const u8) -> c_int;
+
 /// The kernel's `smc_clc_prfx_match()`, as it is or as somebody has redirected it.
 #[derive(Clone, Copy)]
-pub struct PrfxMatch(unsafe extern "C" fn(*mut bindings::socket, *const u8) -> c_int);
+pub struct PrfxMatch(PrfxMatchFn);
 
 impl PrfxMatch {
     /// Finds it.
@@ -113,7 +115,7 @@ impl PrfxMatch {
         let address = address_of(PRFX_MATCH.function())? as *const ();
         // SAFETY: The function of that name has this signature, but for the type that its
         // second argument points to. It stays, since `SMC_PROTO` holds `smc.ko`.
-        Ok(Self(unsafe { mem::transmute::<*const (), _>(address) }))
+        Ok(Self(unsafe { mem::transmute::<*const (), PrfxMatchFn>(address) }))
     }
 
     /// Calls it: 0, or a negative errno.

@@ -12,7 +12,6 @@ use core::ptr::{
 use kernel::error::to_result;
 use kernel::prelude::*;
 
-use super::Sock;
 use crate::bindings;
 
 /// A kernel socket in the initial network namespace, released when dropped.
@@ -39,12 +38,6 @@ impl Socket {
         to_result(unsafe { bindings::sock_create_kern(net, family, kind, protocol, &mut socket) })?;
         // INVARIANT: `sock_create_kern()` succeeded, so `socket` is a new socket of ours.
         NonNull::new(socket).map(Self).ok_or(EINVAL)
-    }
-
-    /// Its protocol side, for as long as `self` is not released.
-    pub fn sock(&self) -> &Sock {
-        // SAFETY: By the type invariant the socket is live, and holds its `sk`.
-        unsafe { Sock::from_raw((*self.0.as_ptr()).sk) }
     }
 
     /// The `struct socket`, which lives as long as `self`.

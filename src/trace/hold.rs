@@ -158,14 +158,14 @@ impl Hold {
     /// neither move nor go away before it is unregistered.
     unsafe fn register(fprobe: *mut bindings::fprobe, function: &str) -> Result {
         let mut address = symbol::address_of(function)?;
-        let new = bindings::fprobe {
-            entry_handler: Some(Self::entry),
-            exit_handler: Some(Self::exit),
-            entry_data_size: size_of::<NonNull<NetDevice>>(),
-            ..Default::default()
-        };
-        // SAFETY: `fprobe` is valid for writes by the safety requirement.
-        unsafe { fprobe.write(new) };
+        // SAFETY: `fprobe` is valid for writes by the safety requirement, and all zeroes are a
+        // `struct fprobe` like any that C defines.
+        unsafe {
+            fprobe.write_bytes(0, 1);
+            (*fprobe).entry_handler = Some(Self::entry);
+            (*fprobe).exit_handler = Some(Self::exit);
+            (*fprobe).entry_data_size = size_of::<NonNull<NetDevice>>();
+        }
         // SAFETY: `fprobe` is initialised and stays by the safety requirement; `address` is one
         // address.
         to_result(unsafe { bindings::register_fprobe_ips(fprobe, &raw mut address, 1) })

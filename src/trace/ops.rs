@@ -4,8 +4,6 @@
 //!
 //! C header: `include/linux/ftrace.h`.
 
-use core::ptr;
-
 use kernel::error::to_result;
 use kernel::prelude::*;
 
@@ -46,14 +44,14 @@ pub(super) unsafe fn register(
     flags: u32,
     functions: &[&str],
 ) -> Result {
-    let new = bindings::ftrace_ops {
-        func: Some(callback),
-        flags: (bindings::FTRACE_OPS_FL_PERMANENT | flags) as c_ulong,
-        private,
-        ..Default::default()
-    };
-    // SAFETY: `ops` is valid for writes by the safety requirement.
-    unsafe { ptr::write(ops, new) };
+    // SAFETY: `ops` is valid for writes by the safety requirement, and all zeroes are a
+    // `struct ftrace_ops` like any that C defines.
+    unsafe {
+        ops.write_bytes(0, 1);
+        (*ops).func = Some(callback);
+        (*ops).flags = (bindings::FTRACE_OPS_FL_PERMANENT | flags) as c_ulong;
+        (*ops).private = private;
+    }
     let registered = functions
         .iter()
         // SAFETY: `ops` has just been initialised and is not registered.

@@ -8,6 +8,8 @@
 //!
 //! C header: `include/linux/kprobes.h`.
 
+use core::mem;
+
 use kernel::error::to_result;
 use kernel::prelude::*;
 
@@ -30,11 +32,10 @@ pub fn address_of(name: &str) -> Result<c_ulong> {
         .filter(|place| place.len() < LONGEST)
         .ok_or(ENOENT)?
         .copy_from_slice(name.as_bytes());
-    let mut kprobe = bindings::kprobe {
-        symbol_name: symbol.as_ptr().cast(),
-        flags: bindings::KPROBE_FLAG_DISABLED,
-        ..Default::default()
-    };
+    // SAFETY: All zeroes are a `struct kprobe` like any that C defines.
+    let mut kprobe: bindings::kprobe = unsafe { mem::zeroed() };
+    kprobe.symbol_name = symbol.as_ptr().cast();
+    kprobe.flags = bindings::KPROBE_FLAG_DISABLED;
     // SAFETY: `kprobe` names a NUL-terminated symbol, and stays where it is until it is
     // unregistered.
     to_result(unsafe { bindings::register_kprobe(&raw mut kprobe) }).map_err(absent)?;
