@@ -115,7 +115,9 @@ impl PrfxMatch {
         let address = address_of(PRFX_MATCH.function())? as *const ();
         // SAFETY: The function of that name has this signature, but for the type that its
         // second argument points to. It stays, since `SMC_PROTO` holds `smc.ko`.
-        Ok(Self(unsafe { mem::transmute::<*const (), PrfxMatchFn>(address) }))
+        Ok(Self(unsafe {
+            mem::transmute::<*const (), PrfxMatchFn>(address)
+        }))
     }
 
     /// Calls it: 0, or a negative errno.
