@@ -16,11 +16,15 @@ pub fn clear() -> std::io::Result<()> {
     write(FILE, "clear")
 }
 
-/// Waits until everything is old enough, scans twice, and returns the reports. In its
-/// first scan the kernel takes each new object for a changing one, and reports none.
+/// How often is scanned. In its first scan the kernel takes each new object for a
+/// changing one, and reports none; the second still misses some of what the third reports.
+const SCANS: usize = 3;
+
+/// Waits until everything is old enough, scans, and returns the reports.
 pub fn scan() -> std::io::Result<String> {
     sleep(MIN_AGE);
-    write(FILE, "scan")?;
-    write(FILE, "scan")?;
+    for _ in 0..SCANS {
+        write(FILE, "scan")?;
+    }
     read_to_string(FILE)
 }
