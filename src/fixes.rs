@@ -147,12 +147,9 @@ impl Fix {
             (true, None) => self.attach()?,
             (false, _) => {
                 self.attached = None;
-                if mode == Mode::Off {
-                    State::Inactive
-                } else if crate::trace::address_of(self.kind.function()).is_err() {
-                    State::Absent
-                } else {
-                    State::NotNeeded
+                match mode {
+                    Mode::Off => State::Inactive,
+                    _ => State::NotNeeded,
                 }
             }
         };
