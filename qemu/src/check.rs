@@ -19,6 +19,7 @@ use crate::args::Check;
 use crate::args::KernelName;
 use crate::boot::Boot;
 use crate::cocci;
+use crate::compile_fail;
 use crate::content::Content;
 use crate::expect;
 use crate::ground::Bench;
@@ -82,7 +83,9 @@ pub fn check(args: &Check) -> Result<u8> {
     let mut tally = Tally::default();
     if whole {
         let step = ground.progress.step(HOST);
-        tally.add(host::test(&new_run("host")?.join("cargo-test.log"))?);
+        let dir = new_run("host")?;
+        tally.add(host::test(&dir.join("cargo-test.log"))?);
+        tally.add(compile_fail::test(&ground.root, &benches, &dir)?);
         let sources: Vec<_> = benches.iter().map(|it| it.built.source.as_path()).collect();
         if let [fixed, vulnerable] = sources[..] {
             tally.add(cocci::test(&ground.root, fixed, vulnerable)?);

@@ -5,6 +5,7 @@ mod args;
 mod boot;
 mod check;
 mod cocci;
+mod compile_fail;
 mod content;
 mod demo;
 mod expect;
