@@ -1,69 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 //! `lab check`: the host's tests, and all scenarios in the guests they are for.
 
-use std::path::Path;
-use std::process::Command;
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::thread;
-use std::time::Duration;
-
-use anyhow::Context;
 use anyhow::Result;
-use anyhow::bail;
-use guest::Expected;
-use guest::Listed;
-use setup::Step;
 
 use crate::args::Check;
 use crate::args::KernelName;
-use crate::boot::Boot;
 use crate::cocci;
 use crate::compile_fail;
-use crate::content::Content;
-use crate::expect;
 use crate::ground::Bench;
 use crate::ground::Ground;
 use crate::ground::new_run;
 use crate::host;
-use crate::ktap;
-use crate::log::Event;
-use crate::machine::Ended;
-use crate::machine::RESULTS;
-use crate::tally::Failure;
+use crate::scenarios;
+use crate::scenarios::groups;
+use crate::scenarios::listed;
 use crate::tally::Tally;
 
 const HOST: &str = "host tests";
 const SCENARIOS: &str = "scenarios";
-
-/// No group of scenarios takes longer, not even on a slow machine.
-const TIMEOUT: Duration = Duration::from_secs(900);
-
-/// Scenarios that share a boot.
-pub struct Group {
-    pub kernel: KernelName,
-    pub nodes: u8,
-    pub alone: bool,
-    pub names: Vec<String>,
-    /// The reports that its one scenario provokes.
-    pub expects: Vec<Expected>,
-}
-
-impl Group {
-    /// What its guests run.
-    pub fn command(&self) -> Vec<String> {
-        let command = ["guest", "check"].into_iter().map(str::to_string);
-        command.chain(self.names.iter().cloned()).collect()
-    }
-
-    /// What to call its guests.
-    pub fn place(&self) -> String {
-        match self.nodes {
-            1 => self.kernel.to_string(),
-            nodes => format!("{}, {nodes} guests", self.kernel),
-        }
-    }
-}
 
 /// `lab check`; returns the status to end with.
 pub fn check(args: &Check) -> Result<u8> {
@@ -93,221 +47,11 @@ pub fn check(args: &Check) -> Result<u8> {
         step.done();
     }
     let step = ground.progress.step(SCENARIOS);
-    let bench = |group: &Group| {
-        let at = kernels.iter().position(|kernel| *kernel == group.kernel);
-        at.and_then(|at| benches.get(at))
-            .context("a kernel was not built")
-    };
-    let run = |group: &Group| scenarios(&ground, bench(group)?, group, &step);
-    for counted in all_at_once(&groups, run) {
-        tally.add(counted?);
+    let benches: Vec<_> = kernels.iter().zip(&benches).collect();
+    for went in scenarios::run(&ground, &benches, groups, &step)? {
+        tally.add(went.tally);
     }
     step.done();
     println!("{}", tally.report());
     Ok(if tally.good() { 0 } else { 1 })
-}
-
-/// Runs the groups, as many at a time as there are processors: much of a guest's
-/// life is waiting, or the work of one of its processors.
-fn all_at_once(
-    groups: &[Group],
-    run: impl Fn(&Group) -> Result<Tally> + Sync,
-) -> Vec<Result<Tally>> {
-    let workers = thread::available_parallelism().map_or(1, usize::from);
-    let queue = Mutex::new(groups.iter());
-    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
-    let done = Mutex::new(Vec::new());
-    thread::scope(|scope| {
-        for _ in 0..workers.min(groups.len()) {
-            scope.spawn(|| {
-                while let Some(group) = next() {
-                    let counted = run(group);
-                    done.lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .push(counted);
-                }
-            });
-        }
-    });
-    done.into_inner().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The scenarios that the guest knows.
-pub fn listed(ground: &Ground) -> Result<Vec<Listed>> {
-    let guest = ground.programs.join("guest");
-    let output = Command::new(&guest).args(["list", "--json"]).output();
-    let output = output.with_context(|| format!("cannot run {}", guest.display()))?;
-    serde_json::from_slice(&output.stdout).context("`guest list --json` gave no list of scenarios")
-}
-
-/// Which scenarios share which boot; those in `names`, or all.
-pub fn groups(listed: &[Listed], kernels: &[KernelName], names: &[String]) -> Result<Vec<Group>> {
-    if let Some(name) = names
-        .iter()
-        .find(|name| !listed.iter().any(|it| it.name == **name))
-    {
-        let known: Vec<_> = listed.iter().map(|it| it.name.as_str()).collect();
-        bail!(
-            "there is no scenario {name}; there are {}",
-            known.join(", ")
-        );
-    }
-    let mut groups: Vec<Group> = Vec::new();
-    for kernel in kernels {
-        for one in listed {
-            let asked = names.is_empty() || names.contains(&one.name);
-            if !asked || !one.kernels.iter().any(|it| it == kernel.group()) {
-                continue;
-            }
-            let same = |group: &&mut Group| {
-                group.kernel == *kernel && group.nodes == one.nodes && !(group.alone || one.alone)
-            };
-            match groups.iter_mut().find(same) {
-                Some(group) => group.names.push(one.name.clone()),
-                None => groups.push(Group {
-                    kernel: kernel.clone(),
-                    nodes: one.nodes,
-                    alone: one.alone,
-                    names: vec![one.name.clone()],
-                    expects: one.expects.clone(),
-                }),
-            }
-        }
-    }
-    Ok(groups)
-}
-
-/// Boots for one group and counts its results.
-fn scenarios(ground: &Ground, bench: &Bench, group: &Group, step: &Step) -> Result<Tally> {
-    let place = group.place();
-    let boot = Boot {
-        ground,
-        bench,
-        content: Content {
-            ueid: true,
-            rxe: group.nodes > 1,
-            // What is used after its end may leak on the way.
-            leaks: group.expects.is_empty(),
-            nodes: group.nodes,
-            command: group.command(),
-            ..Content::default()
-        },
-        memory: 2048,
-        cpus: 2,
-        multi_shot: !group.expects.is_empty(),
-        timeout: Some(TIMEOUT),
-        interactive: false,
-        dir: new_run(&format!("check-{}", bench.built.name))?,
-    };
-    step.note(&format!("{place}: booting"));
-    let lock = Mutex::new(());
-    let ended = boot.run(
-        |_| Box::new(|_| ()),
-        |_, event| {
-            let _one_at_a_time = lock.lock().unwrap_or_else(PoisonError::into_inner);
-            tell(ground, step, &place, event);
-        },
-    )?;
-    let mut tally = Tally::default();
-    for (node, one) in ended.iter().enumerate() {
-        let place = if ended.len() > 1 {
-            format!("{place}, guest {node}")
-        } else {
-            place.clone()
-        };
-        tally.add(judge(ground, &bench.built.source, one, &place, group)?);
-    }
-    Ok(tally)
-}
-
-fn tell(ground: &Ground, step: &Step, place: &str, event: &Event) {
-    match event {
-        Event::Up => step.note(&format!("{place}: up")),
-        Event::Begin(name) => step.note(&format!("{place}: {name}")),
-        Event::End(name, ok, time) => {
-            let verdict = if *ok { "ok" } else { "not ok" };
-            ground.progress.say(&format!(
-                "{verdict:6}  {:6.1} s  {place}: {name}",
-                time.as_secs_f32()
-            ));
-        }
-        Event::Exit(_) => step.note(&format!("{place}: looking for leaks, switching off")),
-    }
-}
-
-/// Counts what one guest reported, and what its kernel did.
-pub fn judge(
-    ground: &Ground,
-    source: &Path,
-    ended: &Ended,
-    place: &str,
-    group: &Group,
-) -> Result<Tally> {
-    let parsed = ktap::parse(&ground.root, source, &ended.dir.join(RESULTS), place)?;
-    let mut tally = parsed.tally;
-    tally.add(expect::judge(&ended.splats, &group.expects, place));
-    let unheard = |name: &&String| !parsed.scenarios.contains(name);
-    for name in group.names.iter().filter(unheard) {
-        tally.fail(Failure::new(place, name, vec!["there is no result".into()]));
-    }
-    let quiet = tally.failures.is_empty();
-    match ended.exit {
-        None => {
-            let why = if ended.timed_out {
-                "the guest took too long"
-            } else {
-                "the guest died"
-            };
-            tally.fail(Failure::new(place, why, ended.tail.clone()));
-        }
-        Some(status) if status != 0 && quiet => {
-            let what = format!("guest check ended with status {status}");
-            tally.fail(Failure::new(place, &what, Vec::new()));
-        }
-        Some(_) => {}
-    }
-    Ok(tally)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn scenario(name: &str, kernels: &[&str], nodes: u8) -> Listed {
-        Listed {
-            name: name.into(),
-            shows: String::new(),
-            kernels: kernels.iter().map(|it| it.to_string()).collect(),
-            nodes,
-            alone: name == "alone",
-            expects: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn scenarios_share_a_boot_where_they_can() {
-        let listed = [
-            scenario("a", &["fixed", "vulnerable"], 1),
-            scenario("b", &["fixed"], 2),
-            scenario("alone", &["fixed"], 1),
-            scenario("c", &["fixed"], 1),
-        ];
-        let both = [KernelName::Fixed, KernelName::Vulnerable];
-        let all = groups(&listed, &both, &[]).expect("all are known");
-        let names: Vec<_> = all
-            .iter()
-            .map(|group| (group.place(), group.names.join(" ")))
-            .collect();
-        let expected = [
-            ("fixed", "a c"),
-            ("fixed, 2 guests", "b"),
-            ("fixed", "alone"),
-            ("vulnerable", "a"),
-        ];
-        assert_eq!(
-            names,
-            expected.map(|(place, names)| (place.to_string(), names.to_string()))
-        );
-        assert!(groups(&listed, &both, &["d".into()]).is_err());
-    }
 }

@@ -19,6 +19,7 @@ mod log;
 mod machine;
 mod qemu;
 mod run;
+mod scenarios;
 mod splat;
 mod tally;
 mod tree;

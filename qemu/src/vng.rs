@@ -16,10 +16,6 @@ use guest::PLAN;
 
 use crate::args::Check;
 use crate::args::KernelName;
-use crate::check::Group;
-use crate::check::groups;
-use crate::check::judge;
-use crate::check::listed;
 use crate::content::Content;
 use crate::ground::Bench;
 use crate::ground::Ground;
@@ -31,6 +27,10 @@ use crate::machine::RESULTS;
 use crate::qemu::Accel;
 use crate::qemu::KERNEL_LINE;
 use crate::qemu::SERIAL;
+use crate::scenarios::Group;
+use crate::scenarios::groups;
+use crate::scenarios::judge;
+use crate::scenarios::listed;
 use crate::tally::Tally;
 
 const STEP: &str = "virtme-ng";
