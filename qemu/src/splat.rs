@@ -97,14 +97,14 @@ impl Splat {
     }
 }
 
-/// A report of KASAN in parts.
+/// A report in parts.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Kasan {
-    /// `slab-use-after-free` and the like.
+pub struct Parts {
+    /// What KASAN found, as in `slab-use-after-free`; of other reports, the kind.
     pub kind: String,
-    /// `Read` or `Write`; empty where KASAN does not say.
+    /// `Read` or `Write`, where KASAN says so; else empty.
     pub access: String,
-    /// The function that the title names.
+    /// Where it happened.
     pub function: String,
     /// Who allocated the object, innermost first.
     pub allocated: Vec<String>,
@@ -113,34 +113,56 @@ pub struct Kasan {
 }
 
 impl Splat {
-    /// What KASAN found, if it is a report of KASAN.
-    pub fn kasan(&self) -> Option<Kasan> {
-        let title = self.title.split_once(KASAN)?.1;
-        let (kind, _) = title.split_once(" in ")?;
+    /// What the report says.
+    pub fn parts(&self) -> Parts {
+        let kasan = self.title.split_once(KASAN);
+        let kasan = kasan.and_then(|(_, rest)| Some(rest.split_once(" in ")?.0));
         let access = self.excerpt.iter().find_map(|line| {
             let (access, _) = message(line).split_once(" of size ")?;
             ["Read", "Write"].contains(&access).then_some(access)
         });
-        Some(Kasan {
-            kind: kind.to_string(),
+        let names = |stack: Vec<(usize, &str)>| -> Vec<String> {
+            stack.iter().map(|(_, name)| name.to_string()).collect()
+        };
+        Parts {
+            kind: kasan.map_or(self.kind.to_string(), str::to_string),
             access: access.unwrap_or_default().to_string(),
-            function: named_function(title)?,
-            allocated: self.stack("Allocated by task "),
-            freed: [
-                self.stack("Freed by task "),
-                self.stack("Last potentially related work creation:"),
-            ]
-            .concat(),
-        })
+            function: self.function().unwrap_or_default(),
+            allocated: names(self.allocated()),
+            freed: names(self.freed()),
+        }
     }
 
-    /// The functions of the stack below the line that begins with `head`.
-    fn stack(&self, head: &str) -> Vec<String> {
-        let lines = self.excerpt.iter().map(|line| message(line));
-        let below = lines.skip_while(|line| !line.starts_with(head)).skip(1);
-        let frames = below.map_while(|line| line.strip_prefix(' '));
-        let names = frames.filter_map(|frame| frame.trim_start().split(['+', '.']).next());
-        names.map(str::to_string).collect()
+    /// The frames of the stack that allocated the object: number of the line, function.
+    pub fn allocated(&self) -> Vec<(usize, &str)> {
+        self.stack("Allocated by task ")
+    }
+
+    /// The frames of the stack that freed the object; for what RCU frees, of the one that
+    /// gave it to RCU, too.
+    pub fn freed(&self) -> Vec<(usize, &str)> {
+        let mut frames = self.stack("Freed by task ");
+        frames.extend(self.stack("Last potentially related work creation:"));
+        frames
+    }
+
+    /// The frames of the stack that the report is about.
+    pub fn trace(&self) -> Vec<(usize, &str)> {
+        let mut frames = self.stack("Call Trace:");
+        frames.retain(|(_, name)| !name.starts_with(['<', '?']));
+        frames
+    }
+
+    /// The frames of the stack below the line that begins with `head`.
+    fn stack(&self, head: &str) -> Vec<(usize, &str)> {
+        let lines = self.excerpt.iter().map(|line| message(line)).enumerate();
+        let below = lines
+            .skip_while(|(_, line)| !line.starts_with(head))
+            .skip(1);
+        let frames = below.map_while(|(at, line)| Some((at, line.strip_prefix(' ')?)));
+        let names = frames
+            .filter_map(|(at, frame)| Some((at, frame.trim_start().split(['+', '.']).next()?)));
+        names.collect()
     }
 }
 

@@ -54,11 +54,11 @@ pub struct Listed {
 /// A report that a scenario provokes. An empty field is any.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Expected {
-    /// What KASAN calls it, such as `slab-use-after-free`.
+    /// What KASAN calls it, such as `slab-use-after-free`; of other reports, the kind: `Oops`.
     pub kind: String,
     /// `Read` or `Write`.
     pub access: String,
-    /// The function that the report names in its title.
+    /// The function that the report names in its title, or in which it happened.
     pub function: String,
     /// A function on the stack that freed the object, or that gave it to RCU to be freed.
     pub freed_by: String,
