@@ -12,12 +12,13 @@ use crate::checkout;
 
 /// The text of the fragments `names` of the checkout, one after the other.
 pub(crate) fn fragment(names: &[&str]) -> Result<String> {
-    let dir = checkout().join("qemu/configs");
-    let read = |name| {
-        let path = dir.join(name);
-        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
-    };
-    names.iter().map(|name| read(*name)).collect()
+    names.iter().map(|name| read(name)).collect()
+}
+
+/// The text of the fragment `name` of the checkout.
+pub(crate) fn read(name: &str) -> Result<String> {
+    let path = checkout().join("qemu/configs").join(name);
+    fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 /// What of `fragment` does not hold in `config`, as a line for each option.

@@ -101,6 +101,13 @@ impl Kernel {
         }
     }
 
+    /// What configures it, by name and text; nothing for a build of the user's own.
+    pub fn fragments(&self) -> Result<Vec<(&'static str, String)>> {
+        let names = self.recipe().map(|recipe| recipe.fragments);
+        let names = names.unwrap_or_default().iter();
+        names.map(|name| Ok((*name, config::read(name)?))).collect()
+    }
+
     fn recipe(&self) -> Option<Recipe> {
         match self {
             Kernel::Fixed => Some(FIXED),
