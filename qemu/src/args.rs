@@ -39,6 +39,8 @@ pub enum Command {
     Cocci(Cocci),
     /// Show what smcify does to unmodified programs: a table, before and after.
     Demo,
+    /// Provoke the bugs of the vulnerable kernel, without and with smcify; writes proof/index.html.
+    Proof,
     /// Run the scenarios under virtme-ng.
     Vng(Check),
     /// Check format and lints of everything in Rust, in user space and kernel.

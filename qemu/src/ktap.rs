@@ -128,6 +128,74 @@ fn reason(ktap: &str, name: &str) -> String {
         .unwrap_or_default()
 }
 
+/// A line of a test's results, for a reader.
+#[derive(Debug, PartialEq)]
+pub struct Line {
+    /// How deep the test is nested in the one that was asked for.
+    pub depth: usize,
+    pub text: String,
+    pub mark: Mark,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Mark {
+    Passed,
+    Failed,
+    Skipped,
+    /// Not a test: something said about one.
+    Note,
+}
+
+/// What the outermost test `name` said in `ktap`: a test that has tests of its own
+/// stands before them.
+pub fn lines(ktap: &str, name: &str) -> Vec<Line> {
+    let begin = format!("  # Subtest: {name}");
+    let own = ktap.lines().skip_while(|line| *line != begin).skip(1);
+    let own = own.take_while(|line| line.starts_with(' '));
+    let mut lines: Vec<Line> = Vec::new();
+    let mut open: Vec<usize> = Vec::new();
+    for line in own {
+        let text = line.trim_start();
+        let depth = ((line.len() - text.len()) / 2).saturating_sub(1);
+        let new = |depth, text: &str, mark| Line {
+            depth,
+            text: text.to_string(),
+            mark,
+        };
+        if let Some(inner) = text.strip_prefix("# Subtest: ") {
+            // Its result comes after those within it; if it never does, it failed.
+            open.push(lines.len());
+            lines.push(new(depth.saturating_sub(1), inner, Mark::Failed));
+        } else if let Some(note) = text.strip_prefix("# ") {
+            lines.push(new(depth, note, Mark::Note));
+        } else if let Some((mark, result)) = result(text) {
+            let of = |at: &usize| lines[*at].depth == depth && lines[*at].text == result;
+            match open.last().copied().filter(of) {
+                Some(at) => {
+                    open.pop();
+                    lines[at].mark = mark;
+                }
+                None => lines.push(new(depth, result, mark)),
+            }
+        }
+    }
+    lines
+}
+
+/// Verdict and name of `ok 1 name` and `not ok 1 name`.
+fn result(line: &str) -> Option<(Mark, &str)> {
+    let (mark, rest) = match line.strip_prefix("not ok ") {
+        Some(rest) => (Mark::Failed, rest),
+        None => (Mark::Passed, line.strip_prefix("ok ")?),
+    };
+    let (number, name) = rest.split_once(' ')?;
+    number.parse::<usize>().ok()?;
+    match name.split_once(" # SKIP") {
+        Some((name, _)) => Some((Mark::Skipped, name)),
+        None => Some((mark, name)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,5 +240,25 @@ mod tests {
             found.tally.failures[1].excerpt,
             ["[1] [ERROR] Test: a: gone"]
         );
+    }
+
+    #[test]
+    fn a_test_stands_before_those_within_it() {
+        let ktap = "KTAP version 1\n1..2\n  # Subtest: other\n  ok 1 x\nok 1 other\n  KTAP version 1\n\
+            \x20 # Subtest: a\n  # said\n  ok 1 x\n    # Subtest: in\n    not ok 1 y\n  not ok 2 in\n  \
+            ok 3 z # SKIP no z\n# a: 0.1 s\nnot ok 2 a\n";
+        let line = |depth, text: &str, mark| Line {
+            depth,
+            text: text.into(),
+            mark,
+        };
+        let expected = [
+            line(0, "said", Mark::Note),
+            line(0, "x", Mark::Passed),
+            line(0, "in", Mark::Failed),
+            line(1, "y", Mark::Failed),
+            line(0, "z", Mark::Skipped),
+        ];
+        assert_eq!(lines(ktap, "a"), expected);
     }
 }

@@ -17,6 +17,7 @@ mod ktap;
 mod lint;
 mod log;
 mod machine;
+mod proof;
 mod qemu;
 mod run;
 mod scenarios;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check::check(&args),
         Command::Cocci(args) => cocci::cocci(&args),
         Command::Demo => demo::demo(),
+        Command::Proof => proof::proof(),
         Command::Vng(args) => vng::vng(&args),
         Command::Lint => lint::lint(),
         Command::Setup(args) => run::setup(&args),
