@@ -2,22 +2,17 @@
 //! A livepatch of the same function as smcify's hook, which counts its calls.
 
 use crate::module;
+use crate::until::until;
 use anyhow::Context;
 use anyhow::Result;
-use anyhow::ensure;
 use std::fs::read_to_string;
 use std::fs::write;
 use std::path::Path;
-use std::thread::sleep;
-use std::time::Duration;
-use std::time::Instant;
 
 const MODULE: &str = "/modules/smcify_livepatch.ko";
 const NAME: &str = "smcify_livepatch";
 const PATCH: &str = "/sys/kernel/livepatch/smcify_livepatch";
 const CALLS: &str = "/sys/module/smcify_livepatch/parameters/calls";
-/// A transition that is late is retried by the kernel every second.
-const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The livepatch, in force; out of it when dropped.
 pub struct Patched(());
@@ -61,13 +56,4 @@ fn remove() -> Result<()> {
     until("the livepatch's references", || {
         Ok(module::try_unload(NAME)?.is_ok())
     })
-}
-
-fn until(what: &str, done: impl Fn() -> Result<bool>) -> Result<()> {
-    let begun = Instant::now();
-    while !done()? {
-        ensure!(begun.elapsed() < PATIENCE, "{what} does not come");
-        sleep(Duration::from_millis(50));
-    }
-    Ok(())
 }

@@ -10,13 +10,17 @@ mod kmemleak;
 mod kmsg;
 mod ktap;
 mod livepatch;
+mod locks;
 mod module;
 mod net;
 mod netlink;
+mod netns;
 mod pair;
 mod scenario;
 mod smc;
 mod smcify;
+mod task;
+mod until;
 
 use std::process::ExitCode;
 

@@ -1,38 +1,97 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The guest's network: links up, addresses, a soft-RoCE device.
+//! The guest's network: devices that come and go, addresses, a soft-RoCE device.
 
 use crate::netlink::Body;
 use crate::netlink::request;
+use crate::netns::Netns;
 use anyhow::Context;
 use anyhow::Result;
 use neli::consts::nl::NlmF;
 use neli::consts::socket::NlFamily;
 use nix::net::if_::if_nametoindex;
+use std::fs::write;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
+use std::os::fd::AsFd;
+use std::os::fd::AsRawFd;
 
 const RTM_NEWLINK: u16 = 16;
+const RTM_DELLINK: u16 = 17;
 const RTM_NEWADDR: u16 = 20;
+const IFLA_IFNAME: u16 = 3;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_NET_NS_FD: u16 = 28;
+const IFLA_INFO_KIND: u16 = 1;
+const IFLA_INFO_DATA: u16 = 2;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
 const IFA_F_NODAD: u8 = 2;
 
-fn index(name: &str) -> Result<u32> {
+/// The index of a device, which no other has while the namespace is there.
+pub fn index(name: &str) -> Result<u32> {
     if_nametoindex(name).with_context(|| format!("no network device {name}"))
+}
+
+/// The fixed header of messages on a device; index 0 is none. What `flags` has is set, the
+/// others stay.
+fn ifinfomsg(index: u32, flags: u32) -> Body {
+    let mut header = [0; 16];
+    header[4..8].copy_from_slice(&index.to_ne_bytes());
+    header[8..12].copy_from_slice(&flags.to_ne_bytes());
+    header[12..16].copy_from_slice(&flags.to_ne_bytes());
+    Body::new(&header)
 }
 
 /// Sets a device up.
 pub fn up(name: &str) -> Result<()> {
-    let mut header = [0; 16];
-    let flags = (libc::IFF_UP as u32).to_ne_bytes();
-    header[4..8].copy_from_slice(&index(name)?.to_ne_bytes());
-    header[8..12].copy_from_slice(&flags);
-    header[12..16].copy_from_slice(&flags);
-    let body = Body::new(&header);
+    let body = ifinfomsg(index(name)?, libc::IFF_UP as u32);
     request(NlFamily::Route, RTM_NEWLINK, NlmF::empty(), body)
         .with_context(|| format!("{name} does not come up"))?;
     Ok(())
+}
+
+/// Makes the device `name` of a kind, with what else there is to say about it.
+fn add_link(name: &str, body: Body, kind: &str, data: Body) -> Result<()> {
+    let info = Body::new(&[])
+        .string(IFLA_INFO_KIND, kind)?
+        .nest(IFLA_INFO_DATA, data)?;
+    let body = body.string(IFLA_IFNAME, name)?.nest(IFLA_LINKINFO, info)?;
+    request(
+        NlFamily::Route,
+        RTM_NEWLINK,
+        NlmF::CREATE | NlmF::EXCL,
+        body,
+    )
+    .with_context(|| format!("no {kind} device {name}"))?;
+    Ok(())
+}
+
+/// Makes a pair of veth devices, the second in a namespace of its own.
+pub fn add_veth(name: &str, peer: &str, netns: &Netns) -> Result<()> {
+    const VETH_INFO_PEER: u16 = 1;
+    let fd = netns.as_fd().as_raw_fd().to_ne_bytes();
+    let peer = ifinfomsg(0, 0)
+        .string(IFLA_IFNAME, peer)?
+        .attr(IFLA_NET_NS_FD, &fd)?;
+    let data = Body::new(&[]).nest(VETH_INFO_PEER, peer)?;
+    add_link(name, ifinfomsg(0, 0), "veth", data)
+}
+
+/// Deletes a device. Returns when it is freed. By its index, so that RTNL is needed once:
+/// a name is looked up under RTNL as well.
+pub fn delete(index: u32) -> Result<()> {
+    let body = ifinfomsg(index, 0);
+    request(NlFamily::Route, RTM_DELLINK, NlmF::empty(), body)
+        .with_context(|| format!("device {index} is not deleted"))?;
+    Ok(())
+}
+
+/// Keeps IPv6 off a device that is down: else it looks for duplicates of its own address for
+/// a second or two once the device is up, and holds the device for as long.
+pub fn without_ipv6(name: &str) -> Result<()> {
+    let path = format!("/proc/sys/net/ipv6/conf/{name}/disable_ipv6");
+    write(&path, "1").with_context(|| path)
 }
 
 /// Gives a device an address. IPv6 is usable at once: no other guest has it.

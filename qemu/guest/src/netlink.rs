@@ -41,6 +41,11 @@ impl Body {
         Ok(self)
     }
 
+    /// Appends one attribute that holds what `inner` does, attributes mostly.
+    pub fn nest(self, kind: u16, inner: Self) -> Result<Self> {
+        self.attr(kind, &inner.0)
+    }
+
     /// Appends one attribute that holds a NUL-terminated string.
     pub fn string(self, kind: u16, value: &str) -> Result<Self> {
         self.attr(kind, &[value.as_bytes(), b"\0"].concat())

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The scenarios: what there is, and running them one after the other.
 
+mod egress;
 mod fallback;
 mod fixes;
 mod kunit;
@@ -28,6 +29,8 @@ use std::time::Instant;
 const BOTH: &[&str] = &["fixed", "vulnerable"];
 /// For what takes long: once, where lock debugging watches too.
 const FIXED: &[&str] = &["fixed"];
+/// For bugs that the fixed kernel does not have.
+const VULNERABLE: &[&str] = &["vulnerable"];
 
 /// One thing to be shown, in a guest of its own or after others.
 struct Scenario {
@@ -57,6 +60,16 @@ impl Expect {
             function: self.function.into(),
             freed_by: self.freed_by.into(),
         }
+    }
+}
+
+/// A network device that is read after its end.
+const fn read_of_netdev(function: &'static str) -> Expect {
+    Expect {
+        kind: "slab-use-after-free",
+        access: "Read",
+        function,
+        freed_by: "netdev_run_todo",
     }
 }
 
@@ -132,6 +145,22 @@ const SCENARIOS: &[Scenario] = &[
         alone: false,
         expects: &[],
         run: load_errors::run,
+    },
+    Scenario {
+        name: "vlan-without",
+        shows: "smc_vlan_by_tcpsk() on a device that is deleted: it reads what was freed",
+        kernels: VULNERABLE,
+        alone: false,
+        expects: &[read_of_netdev("netdev_walk_all_lower_dev")],
+        run: |report| egress::vlan(report, false),
+    },
+    Scenario {
+        name: "vlan-with",
+        shows: "the same, device held by smcify: the delete waits",
+        kernels: VULNERABLE,
+        alone: false,
+        expects: &[],
+        run: |report| egress::vlan(report, true),
     },
 ];
 

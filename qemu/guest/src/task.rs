@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Threads, and where in the kernel they sleep.
+
+use crate::until::until;
+use anyhow::Context;
+use anyhow::Result;
+use anyhow::anyhow;
+use nix::unistd::gettid;
+use std::fs::read_to_string;
+use std::path::PathBuf;
+use std::sync::mpsc::channel;
+use std::thread::JoinHandle;
+use std::thread::spawn;
+
+/// A thread that does one thing, which the kernel may keep it from.
+pub struct Task<T> {
+    proc: PathBuf,
+    thread: JoinHandle<T>,
+}
+
+impl<T: Send + 'static> Task<T> {
+    /// Starts it.
+    pub fn start(run: impl FnOnce() -> T + Send + 'static) -> Result<Self> {
+        let (sender, receiver) = channel();
+        let thread = spawn(move || {
+            let _ = sender.send(gettid());
+            run()
+        });
+        let tid = receiver.recv().context("a thread did not start")?;
+        let proc = format!("/proc/self/task/{tid}").into();
+        Ok(Self { proc, thread })
+    }
+
+    /// Whether it is done.
+    pub fn is_done(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Waits until it is done; `what` names it.
+    pub fn until_done(&self, what: &str) -> Result<()> {
+        until(&format!("the end of {what}"), || Ok(self.is_done()))
+    }
+
+    /// Waits for its result.
+    pub fn result(self, what: &str) -> Result<T> {
+        self.until_done(what)?;
+        self.thread.join().map_err(|_| anyhow!("{what}: panicked"))
+    }
+
+    /// Waits until it sleeps in `function`, or in what that calls.
+    pub fn until_asleep_in(&self, function: &str) -> Result<()> {
+        self.until(&format!("its sleep in {function}"), |stack| {
+            stack.iter().any(|frame| frame.starts_with(function))
+        })
+    }
+
+    /// Waits until it sleeps in one of `functions` itself.
+    pub fn until_asleep_right_in(&self, functions: &[&str]) -> Result<()> {
+        let is = |frame: &String| functions.iter().any(|it| frame.starts_with(it));
+        let what = format!("its sleep right in {}", functions.join(" or "));
+        self.until(&what, |stack| stack.first().is_some_and(is))
+    }
+
+    fn until(&self, what: &str, there: impl Fn(&[String]) -> bool) -> Result<()> {
+        let mut stack = Vec::new();
+        let asleep = until(what, || {
+            stack = self.stack()?;
+            Ok(self.sleeps()? && there(&stack))
+        });
+        asleep.with_context(|| format!("the thread is at\n{}", stack.join("\n")))
+    }
+
+    /// Whether it sleeps on a lock or for an event of the kernel, not for the world outside.
+    fn sleeps(&self) -> Result<bool> {
+        let stat = read_to_string(self.proc.join("stat"))?;
+        // The name in parentheses may hold anything; the state is behind it.
+        let state = stat.rsplit(") ").next();
+        Ok(state.is_some_and(|state| state.starts_with('D')))
+    }
+
+    /// Where it sleeps, innermost first, as `function+0x1/0x2`; without the functions that
+    /// only put it to sleep, a mutex's for one.
+    fn stack(&self) -> Result<Vec<String>> {
+        let stack = read_to_string(self.proc.join("stack"));
+        let stack = stack.context("no stack: is CONFIG_STACKTRACE=y?")?;
+        let frames = stack.lines().filter_map(|line| line.split(' ').nth(1));
+        Ok(frames.map(str::to_owned).collect())
+    }
+}
