@@ -20,6 +20,7 @@ const RTM_NEWLINK: u16 = 16;
 const RTM_DELLINK: u16 = 17;
 const RTM_NEWADDR: u16 = 20;
 const IFLA_IFNAME: u16 = 3;
+const IFLA_LINK: u16 = 5;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_NET_NS_FD: u16 = 28;
 const IFLA_INFO_KIND: u16 = 1;
@@ -76,6 +77,14 @@ pub fn add_veth(name: &str, peer: &str, netns: &Netns) -> Result<()> {
         .attr(IFLA_NET_NS_FD, &fd)?;
     let data = Body::new(&[]).nest(VETH_INFO_PEER, peer)?;
     add_link(name, ifinfomsg(0, 0), "veth", data)
+}
+
+/// Makes VLAN `id` on `link` a device.
+pub fn add_vlan(name: &str, link: &str, id: u16) -> Result<()> {
+    const IFLA_VLAN_ID: u16 = 1;
+    let body = ifinfomsg(0, 0).attr(IFLA_LINK, &index(link)?.to_ne_bytes())?;
+    let data = Body::new(&[]).attr(IFLA_VLAN_ID, &id.to_ne_bytes())?;
+    add_link(name, body, "vlan", data)
 }
 
 /// Deletes a device. Returns when it is freed. By its index, so that RTNL is needed once:

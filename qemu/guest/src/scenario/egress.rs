@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The device that a connection leaves by is deleted while SMC's `connect()` works on it.
 //!
-//! Functions of Linux 6.16 take `dst->dev` of the connection's socket and then wait for
+//! Three functions of Linux 6.16 take `dst->dev` of the connection's socket and then wait for
 //! RTNL with the bare pointer. [`race`] makes the wait as long as the device lives: holding
 //! RTNL, it queues the delete, then RTNL for itself once more, then the call, and lets go. The
 //! delete comes first and takes the device off the kernel's lists; it frees it while RTNL is
@@ -33,6 +33,7 @@ use std::time::Duration;
 /// The two ends of the way, and the port at the second.
 const VETH: &str = "veth0";
 const PEER: &str = "veth1";
+const VLAN: u16 = 7;
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 98, 0, 1);
 const PEER_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 98, 0, 2);
 const PORT: u16 = 9876;
@@ -43,12 +44,25 @@ const LONG: Duration = Duration::from_millis(500);
 /// A function that works on a device which may be gone.
 struct Case {
     function: &'static str,
+    /// Whether the connection leaves by a VLAN of the veth device.
+    vlan: bool,
 }
 
 /// `smc_vlan_by_tcpsk()`, the first of `connect()` to want RTNL.
 pub fn vlan(report: &mut Report, with: bool) -> Result<()> {
     let case = Case {
         function: "smc_vlan_by_tcpsk",
+        vlan: false,
+    };
+    race(report, &case, with)
+}
+
+/// `smc_pnet_find_ism_resource()`, the next. On a VLAN it is the first: there,
+/// `smc_vlan_by_tcpsk()` knows without RTNL.
+pub fn ism(report: &mut Report, with: bool) -> Result<()> {
+    let case = Case {
+        function: "smc_pnet_find_ism_resource",
+        vlan: true,
     };
     race(report, &case, with)
 }
@@ -63,7 +77,7 @@ fn race(report: &mut Report, case: &Case, with: bool) -> Result<()> {
     }
     // Then connect() ends by itself, and does not ask a peer that cannot be reached any more.
     let _hidden = NoDevice::hide()?;
-    let path = Path::lay()?;
+    let path = Path::lay(case.vlan)?;
     let locks = Locks::load()?;
 
     let Queue { call, delete, last } = Queue::line_up(case, &path, &locks)?;
@@ -124,31 +138,33 @@ fn connect() -> Result<()> {
 
 /// A way to a peer that listens in a network namespace of its own.
 struct Path {
-    /// The index of the device that connections leave by.
+    /// The device that connections leave by: its name and its index.
+    device: String,
     egress: u32,
     _peer: Socket,
 }
 
 impl Path {
-    fn lay() -> Result<Self> {
+    fn lay(vlan: bool) -> Result<Self> {
         let netns = Netns::new()?;
         net::add_veth(VETH, PEER, &netns)?;
         let peer = netns.run(|| {
-            end(PEER, PEER_ADDRESS)?;
+            end(PEER, vlan, PEER_ADDRESS)?;
             let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(IPPROTO_SMC.into()))?;
             socket.bind(&SocketAddr::from((PEER_ADDRESS, PORT)).into())?;
             socket.listen(1)?;
             Ok(socket)
         })?;
-        end(VETH, ADDRESS)?;
+        let device = end(VETH, vlan, ADDRESS)?;
         Ok(Self {
-            egress: net::index(VETH)?,
+            egress: net::index(&device)?,
+            device,
             _peer: peer,
         })
     }
 
     fn is_there(&self) -> bool {
-        net::index(VETH).is_ok()
+        net::index(&self.device).is_ok()
     }
 }
 
@@ -162,9 +178,20 @@ impl Drop for Path {
     }
 }
 
-/// Sets one end up.
-fn end(veth: &str, address: Ipv4Addr) -> Result<()> {
+/// Sets one end up, and returns the device that has the address.
+fn end(veth: &str, vlan: bool, address: Ipv4Addr) -> Result<String> {
     net::without_ipv6(veth)?;
     net::up(veth)?;
-    net::add_address(veth, address.into(), 24)
+    let device = match vlan {
+        false => veth.to_owned(),
+        true => {
+            let device = format!("{veth}.{VLAN}");
+            net::add_vlan(&device, veth, VLAN)?;
+            net::without_ipv6(&device)?;
+            net::up(&device)?;
+            device
+        }
+    };
+    net::add_address(&device, address.into(), 24)?;
+    Ok(device)
 }

@@ -162,6 +162,25 @@ const SCENARIOS: &[Scenario] = &[
         expects: &[],
         run: |report| egress::vlan(report, true),
     },
+    Scenario {
+        name: "ism-without",
+        shows: "smc_pnet_find_ism_resource() on a device that is deleted: it reads what was freed",
+        kernels: VULNERABLE,
+        alone: false,
+        expects: &[
+            read_of_netdev("pnet_find_base_ndev"),
+            read_of_netdev("smc_pnet_find_ism_resource"),
+        ],
+        run: |report| egress::ism(report, false),
+    },
+    Scenario {
+        name: "ism-with",
+        shows: "the same, device held by smcify: the delete waits",
+        kernels: VULNERABLE,
+        alone: false,
+        expects: &[],
+        run: |report| egress::ism(report, true),
+    },
 ];
 
 /// Where a scenario says what holds. An `Err` from its function ends it early.
