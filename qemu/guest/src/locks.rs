@@ -15,6 +15,8 @@ const FILES: &str = "/sys/kernel/debug/smcify_locks";
 
 /// RTNL, under which network devices come and go.
 pub const RTNL: &str = "rtnl";
+/// The mutex of SMC's list of SMC-D devices.
+pub const SMCD: &str = "smcd";
 
 /// The module, loaded until dropped.
 pub struct Locks(());

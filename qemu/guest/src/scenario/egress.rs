@@ -14,6 +14,7 @@ use super::switch::IPPROTO_SMC;
 use crate::locks::Hold;
 use crate::locks::Locks;
 use crate::locks::RTNL;
+use crate::locks::SMCD;
 use crate::net;
 use crate::netns::Netns;
 use crate::smc::NoDevice;
@@ -46,6 +47,9 @@ struct Case {
     function: &'static str,
     /// Whether the connection leaves by a VLAN of the veth device.
     vlan: bool,
+    /// A lock that `connect()` takes before `function`, and the only chance to let it past
+    /// the functions that want RTNL earlier.
+    before: Option<&'static str>,
 }
 
 /// `smc_vlan_by_tcpsk()`, the first of `connect()` to want RTNL.
@@ -53,6 +57,7 @@ pub fn vlan(report: &mut Report, with: bool) -> Result<()> {
     let case = Case {
         function: "smc_vlan_by_tcpsk",
         vlan: false,
+        before: None,
     };
     race(report, &case, with)
 }
@@ -63,6 +68,18 @@ pub fn ism(report: &mut Report, with: bool) -> Result<()> {
     let case = Case {
         function: "smc_pnet_find_ism_resource",
         vlan: true,
+        before: None,
+    };
+    race(report, &case, with)
+}
+
+/// `smc_pnet_find_roce_resource()`, called twice: for SMC-R V1, and for V2 after a look at the
+/// list of SMC-D devices, where it can be stopped.
+pub fn roce(report: &mut Report, with: bool) -> Result<()> {
+    let case = Case {
+        function: "smc_pnet_find_roce_resource",
+        vlan: false,
+        before: Some(SMCD),
     };
     race(report, &case, with)
 }
@@ -115,12 +132,28 @@ struct Queue {
 impl Queue {
     /// Lines them up behind RTNL, then lets go of it until it is `last`'s turn.
     fn line_up(case: &Case, path: &Path, locks: &Locks) -> Result<Self> {
+        let early = match case.before {
+            None => None,
+            Some(lock) => {
+                let hold = locks.take(lock)?;
+                let call = Task::start(connect)?;
+                // Where the list of SMC-D devices is looked at: inlined.
+                call.until_asleep_right_in(&["__smc_connect"])?;
+                Some((hold, call))
+            }
+        };
         let first = locks.take(RTNL)?;
         let egress = path.egress;
         let delete = Task::start(move || net::delete(egress))?;
         delete.until_asleep_in("rtnl_dellink")?;
         let last = locks.queue(RTNL)?;
-        let call = Task::start(connect)?;
+        let call = match early {
+            None => Task::start(connect)?,
+            Some((hold, call)) => {
+                drop(hold);
+                call
+            }
+        };
         call.until_asleep_in(case.function)?;
         drop(first);
         last.until_held()?;

@@ -181,6 +181,25 @@ const SCENARIOS: &[Scenario] = &[
         expects: &[],
         run: |report| egress::ism(report, true),
     },
+    Scenario {
+        name: "roce-without",
+        shows: "smc_pnet_find_roce_resource() on a device that is deleted: it reads what was freed",
+        kernels: VULNERABLE,
+        alone: false,
+        expects: &[
+            read_of_netdev("pnet_find_base_ndev"),
+            read_of_netdev("smc_pnet_find_roce_resource"),
+        ],
+        run: |report| egress::roce(report, false),
+    },
+    Scenario {
+        name: "roce-with",
+        shows: "the same, device held by smcify: the delete waits",
+        kernels: VULNERABLE,
+        alone: false,
+        expects: &[],
+        run: |report| egress::roce(report, true),
+    },
 ];
 
 /// Where a scenario says what holds. An `Err` from its function ends it early.
