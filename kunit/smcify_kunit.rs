@@ -28,12 +28,14 @@ pub mod stats;
 pub mod trace;
 
 mod calls;
+mod class_test;
 mod fixes_test;
 mod hook_test;
 mod net_test;
 mod policy_test;
 mod prefix_match_test;
 mod trace_test;
+mod window;
 
 module! {
     type: SmcifyKunit,

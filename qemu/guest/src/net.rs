@@ -87,6 +87,11 @@ pub fn add_vlan(name: &str, link: &str, id: u16) -> Result<()> {
     add_link(name, body, "vlan", data)
 }
 
+/// Makes a device that leads nowhere.
+pub fn add_dummy(name: &str) -> Result<()> {
+    add_link(name, ifinfomsg(0, 0), "dummy", Body::new(&[]))
+}
+
 /// Deletes a device. Returns when it is freed. By its index, so that RTNL is needed once:
 /// a name is looked up under RTNL as well.
 pub fn delete(index: u32) -> Result<()> {

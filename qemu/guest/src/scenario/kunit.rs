@@ -2,6 +2,7 @@
 //! The KUnit suites, which run when their module is loaded.
 
 use super::Report;
+use super::class;
 use crate::ktap::Outcome;
 use crate::module;
 use crate::net;
@@ -11,8 +12,8 @@ use anyhow::ensure;
 use std::fs::read_dir;
 use std::fs::read_to_string;
 
-const MODULE: &str = "/modules/smcify_kunit.ko";
-const NAME: &str = "smcify_kunit";
+pub const MODULE: &str = "/modules/smcify_kunit.ko";
+pub const NAME: &str = "smcify_kunit";
 const RESULTS: &str = "/sys/kernel/debug/kunit";
 
 /// A device that nothing else uses, and the addresses that `kunit/net_test.rs` expects of it.
@@ -33,21 +34,35 @@ pub fn run(report: &mut Report) -> Result<()> {
     for (address, prefix) in ADDRESSES {
         net::add_address(DEVICE, address.parse()?, prefix)?;
     }
-    module::load(MODULE)?;
+    class::device()?;
+    pass_on(report, results(MODULE, NAME)?);
+    Ok(())
+}
+
+/// A suite's name, and its cases with their outcomes.
+pub type Suite = (String, Vec<(String, Outcome)>);
+
+/// What the suites of a module report, which run when it is loaded.
+pub fn results(path: &str, name: &str) -> Result<Vec<Suite>> {
+    module::load(path)?;
     let suites = suites();
-    module::unload(NAME)?;
+    module::unload(name)?;
     let suites =
         suites.context("results of KUnit; is kunit.enable=1 and CONFIG_KUNIT_DEBUGFS=y?")?;
     ensure!(!suites.is_empty(), "no suite has run");
-    for (suite, text) in suites {
-        let cases = cases(&text);
+    let parsed = |(suite, text): (String, String)| (suite, cases(&text));
+    Ok(suites.into_iter().map(parsed).collect())
+}
+
+/// Makes them the scenario's results.
+pub fn pass_on(report: &mut Report, suites: Vec<Suite>) {
+    for (suite, cases) in suites {
         report.group(&suite, |report| {
             for (name, outcome) in &cases {
                 report.outcome(name, outcome);
             }
         });
     }
-    Ok(())
 }
 
 /// Each suite's name and its results, as the kernel gives them.

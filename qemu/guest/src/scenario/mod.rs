@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The scenarios: what there is, and running them one after the other.
 
+mod class;
 mod egress;
 mod fallback;
 mod fixes;
@@ -199,6 +200,22 @@ const SCENARIOS: &[Scenario] = &[
         alone: false,
         expects: &[],
         run: |report| egress::roce(report, true),
+    },
+    Scenario {
+        name: "class-without",
+        shows: "a device kept from before its end and used after it, in a KUnit reader",
+        kernels: BOTH,
+        alone: false,
+        expects: &[read_of_netdev("ifindex_of_kept")],
+        run: class::without,
+    },
+    Scenario {
+        name: "class-with",
+        shows: "the same with src/net/, where the device is counted: its end waits",
+        kernels: BOTH,
+        alone: false,
+        expects: &[],
+        run: class::with,
     },
 ];
 
