@@ -29,8 +29,13 @@ impl Smcify {
 
     /// Unloads the module.
     pub fn unload(self) -> Result<()> {
-        std::mem::forget(self);
+        self.leave();
         module::unload("smcify")
+    }
+
+    /// Leaves it to somebody else to unload the module.
+    pub fn leave(self) {
+        std::mem::forget(self);
     }
 
     /// Writes `default`.

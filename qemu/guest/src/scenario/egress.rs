@@ -38,53 +38,50 @@ const VLAN: u16 = 7;
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 98, 0, 1);
 const PEER_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 98, 0, 2);
 const PORT: u16 = 9876;
+/// More connections than any scenario makes at once.
+const BACKLOG: i32 = 64;
+
+/// Where `connect()` looks at the list of SMC-D devices: inlined.
+pub const BEFORE: &str = "__smc_connect";
 
 /// Longer than a delete takes that nobody delays.
 const LONG: Duration = Duration::from_millis(500);
 
 /// A function that works on a device which may be gone.
-struct Case {
-    function: &'static str,
+pub struct Case {
+    pub function: &'static str,
     /// Whether the connection leaves by a VLAN of the veth device.
-    vlan: bool,
+    pub vlan: bool,
     /// A lock that `connect()` takes before `function`, and the only chance to let it past
     /// the functions that want RTNL earlier.
-    before: Option<&'static str>,
+    pub before: Option<&'static str>,
 }
 
 /// `smc_vlan_by_tcpsk()`, the first of `connect()` to want RTNL.
-pub fn vlan(report: &mut Report, with: bool) -> Result<()> {
-    let case = Case {
-        function: "smc_vlan_by_tcpsk",
-        vlan: false,
-        before: None,
-    };
-    race(report, &case, with)
-}
+pub const BY_TCPSK: Case = Case {
+    function: "smc_vlan_by_tcpsk",
+    vlan: false,
+    before: None,
+};
 
 /// `smc_pnet_find_ism_resource()`, the next. On a VLAN it is the first: there,
 /// `smc_vlan_by_tcpsk()` knows without RTNL.
-pub fn ism(report: &mut Report, with: bool) -> Result<()> {
-    let case = Case {
-        function: "smc_pnet_find_ism_resource",
-        vlan: true,
-        before: None,
-    };
-    race(report, &case, with)
-}
+pub const FIND_ISM: Case = Case {
+    function: "smc_pnet_find_ism_resource",
+    vlan: true,
+    before: None,
+};
 
 /// `smc_pnet_find_roce_resource()`, called twice: for SMC-R V1, and for V2 after a look at the
 /// list of SMC-D devices, where it can be stopped.
-pub fn roce(report: &mut Report, with: bool) -> Result<()> {
-    let case = Case {
-        function: "smc_pnet_find_roce_resource",
-        vlan: false,
-        before: Some(SMCD),
-    };
-    race(report, &case, with)
-}
+pub const FIND_ROCE: Case = Case {
+    function: "smc_pnet_find_roce_resource",
+    vlan: false,
+    before: Some(SMCD),
+};
 
-fn race(report: &mut Report, case: &Case, with: bool) -> Result<()> {
+/// Deletes the device while a call is inside the function of `case`.
+pub fn race(report: &mut Report, case: &Case, with: bool) -> Result<()> {
     let smcify = with.then(Smcify::load).transpose()?;
     if let Some(smcify) = &smcify {
         let fixes = smcify.fixes()?;
@@ -137,8 +134,7 @@ impl Queue {
             Some(lock) => {
                 let hold = locks.take(lock)?;
                 let call = Task::start(connect)?;
-                // Where the list of SMC-D devices is looked at: inlined.
-                call.until_asleep_right_in(&["__smc_connect"])?;
+                call.until_asleep_right_in(&[BEFORE])?;
                 Some((hold, call))
             }
         };
@@ -162,7 +158,7 @@ impl Queue {
 }
 
 /// Connects an SMC socket to the peer, and resets the connection.
-fn connect() -> Result<()> {
+pub fn connect() -> Result<()> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(IPPROTO_SMC.into()))?;
     socket.set_linger(Some(Duration::ZERO))?;
     let peer = SocketAddr::from((PEER_ADDRESS, PORT));
@@ -170,22 +166,23 @@ fn connect() -> Result<()> {
 }
 
 /// A way to a peer that listens in a network namespace of its own.
-struct Path {
+pub struct Path {
     /// The device that connections leave by: its name and its index.
     device: String,
-    egress: u32,
+    pub egress: u32,
     _peer: Socket,
 }
 
 impl Path {
-    fn lay(vlan: bool) -> Result<Self> {
+    /// Lays it, by VLAN devices if wanted.
+    pub fn lay(vlan: bool) -> Result<Self> {
         let netns = Netns::new()?;
         net::add_veth(VETH, PEER, &netns)?;
         let peer = netns.run(|| {
             end(PEER, vlan, PEER_ADDRESS)?;
             let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(IPPROTO_SMC.into()))?;
             socket.bind(&SocketAddr::from((PEER_ADDRESS, PORT)).into())?;
-            socket.listen(1)?;
+            socket.listen(BACKLOG)?;
             Ok(socket)
         })?;
         let device = end(VETH, vlan, ADDRESS)?;

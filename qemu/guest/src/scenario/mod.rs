@@ -5,6 +5,7 @@ mod class;
 mod egress;
 mod fallback;
 mod fixes;
+mod inside;
 mod kunit;
 mod load_errors;
 mod neighbours;
@@ -116,6 +117,14 @@ const SCENARIOS: &[Scenario] = &[
         run: fixes::run,
     },
     Scenario {
+        name: "inside",
+        shows: "rmmod while 8 threads are inside each function that is fixed",
+        kernels: VULNERABLE,
+        alone: false,
+        expects: &[],
+        run: inside::run,
+    },
+    Scenario {
         name: "neighbours",
         shows: "BPF and a livepatch on the same function, before and after: all honoured",
         kernels: BOTH,
@@ -153,7 +162,7 @@ const SCENARIOS: &[Scenario] = &[
         kernels: VULNERABLE,
         alone: false,
         expects: &[read_of_netdev("netdev_walk_all_lower_dev")],
-        run: |report| egress::vlan(report, false),
+        run: |report| egress::race(report, &egress::BY_TCPSK, false),
     },
     Scenario {
         name: "vlan-with",
@@ -161,7 +170,7 @@ const SCENARIOS: &[Scenario] = &[
         kernels: VULNERABLE,
         alone: false,
         expects: &[],
-        run: |report| egress::vlan(report, true),
+        run: |report| egress::race(report, &egress::BY_TCPSK, true),
     },
     Scenario {
         name: "ism-without",
@@ -172,7 +181,7 @@ const SCENARIOS: &[Scenario] = &[
             read_of_netdev("pnet_find_base_ndev"),
             read_of_netdev("smc_pnet_find_ism_resource"),
         ],
-        run: |report| egress::ism(report, false),
+        run: |report| egress::race(report, &egress::FIND_ISM, false),
     },
     Scenario {
         name: "ism-with",
@@ -180,7 +189,7 @@ const SCENARIOS: &[Scenario] = &[
         kernels: VULNERABLE,
         alone: false,
         expects: &[],
-        run: |report| egress::ism(report, true),
+        run: |report| egress::race(report, &egress::FIND_ISM, true),
     },
     Scenario {
         name: "roce-without",
@@ -191,7 +200,7 @@ const SCENARIOS: &[Scenario] = &[
             read_of_netdev("pnet_find_base_ndev"),
             read_of_netdev("smc_pnet_find_roce_resource"),
         ],
-        run: |report| egress::roce(report, false),
+        run: |report| egress::race(report, &egress::FIND_ROCE, false),
     },
     Scenario {
         name: "roce-with",
@@ -199,7 +208,7 @@ const SCENARIOS: &[Scenario] = &[
         kernels: VULNERABLE,
         alone: false,
         expects: &[],
-        run: |report| egress::roce(report, true),
+        run: |report| egress::race(report, &egress::FIND_ROCE, true),
     },
     Scenario {
         name: "class-without",
