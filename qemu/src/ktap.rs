@@ -85,12 +85,17 @@ fn results(top: &Group, sound: bool, said: &str, ktap: &str, place: &str) -> Res
 }
 
 fn walk(group: &Group, path: &str, ktap: &str, place: &str, tally: &mut Tally) {
+    // Other scenarios may have tests of the same name.
+    let own: Vec<&str> = match path.split_once('/') {
+        Some((scenario, _)) => section(ktap, scenario).map(str::trim).collect(),
+        None => ktap.lines().map(str::trim).collect(),
+    };
     for case in &group.test_cases {
         let name = format!("{path}{}", case.name);
         match case.status.as_str() {
             "PASS" => tally.passed += 1,
-            "SKIP" => tally.skip(place, &name, reason(ktap, &case.name)),
-            _ => tally.fail(Failure::new(place, &name, diagnostics(ktap, &case.name))),
+            "SKIP" => tally.skip(place, &name, reason(&own, &case.name)),
+            _ => tally.fail(Failure::new(place, &name, diagnostics(&own, &case.name))),
         }
     }
     for inner in &group.sub_groups {
@@ -98,9 +103,15 @@ fn walk(group: &Group, path: &str, ktap: &str, place: &str, tally: &mut Tally) {
     }
 }
 
+/// The lines of the outermost test `name`, up to its result.
+fn section<'a>(ktap: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
+    let begin = format!("  # Subtest: {name}");
+    let own = ktap.lines().skip_while(move |line| *line != begin).skip(1);
+    own.take_while(|line| line.starts_with(' '))
+}
+
 /// The lines that a test said right before it failed.
-fn diagnostics(ktap: &str, name: &str) -> Vec<String> {
-    let lines: Vec<&str> = ktap.lines().map(str::trim).collect();
+fn diagnostics(lines: &[&str], name: &str) -> Vec<String> {
     let failed = |line: &str| {
         line.starts_with("not ok ")
             && line
@@ -120,9 +131,9 @@ fn diagnostics(ktap: &str, name: &str) -> Vec<String> {
 }
 
 /// Why a test was skipped.
-fn reason(ktap: &str, name: &str) -> String {
+fn reason(lines: &[&str], name: &str) -> String {
     let mark = format!(" {name} # SKIP");
-    let found = ktap.lines().find_map(|line| line.split_once(&mark));
+    let found = lines.iter().find_map(|line| line.split_once(&mark));
     found
         .map(|(_, why)| why.trim().to_string())
         .unwrap_or_default()
@@ -149,12 +160,9 @@ pub enum Mark {
 /// What the outermost test `name` said in `ktap`: a test that has tests of its own
 /// stands before them.
 pub fn lines(ktap: &str, name: &str) -> Vec<Line> {
-    let begin = format!("  # Subtest: {name}");
-    let own = ktap.lines().skip_while(|line| *line != begin).skip(1);
-    let own = own.take_while(|line| line.starts_with(' '));
     let mut lines: Vec<Line> = Vec::new();
     let mut open: Vec<usize> = Vec::new();
-    for line in own {
+    for line in section(ktap, name) {
         let text = line.trim_start();
         let depth = ((line.len() - text.len()) / 2).saturating_sub(1);
         let new = |depth, text: &str, mark| Line {
@@ -224,6 +232,16 @@ mod tests {
         assert_eq!(tally.failures[0].excerpt, ["b1", "b2"]);
         assert_eq!(tally.skipped[0], "fixed: a/z: no z");
         assert_eq!(found.scenarios, ["a"]);
+    }
+
+    #[test]
+    fn why_is_looked_for_in_the_scenario_that_failed() {
+        let other = "KTAP version 1\n1..2\n  # Subtest: b\n  # of b\n  not ok 1 y\nnot ok 1 b\n";
+        let ktap = KTAP.replace("KTAP version 1\n1..1\n", other);
+        // As a terminal has it.
+        let ktap = ktap.replace('\n', "\r\n");
+        let found = results(&group(0), false, "", &ktap, "fixed");
+        assert_eq!(found.tally.failures[0].excerpt, ["b1", "b2"]);
     }
 
     #[test]
