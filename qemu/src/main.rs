@@ -24,6 +24,7 @@ mod scenarios;
 mod splat;
 mod tally;
 mod tree;
+mod tsc;
 mod vng;
 
 use std::process::ExitCode;

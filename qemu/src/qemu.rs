@@ -14,6 +14,8 @@ use anyhow::Context;
 use anyhow::Result;
 use setup::Root;
 
+use crate::tsc;
+
 /// How QEMU runs the guest's instructions.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Accel {
@@ -92,6 +94,8 @@ impl Shape {
         if self.accel == Accel::Tcg {
             // An emulated processor is too slow for the kernel's idea of a watchdog's patience.
             line += " tsc=nowatchdog no_timer_check";
+            // Nor may it measure it: the timer that it would measure it by is late on a busy host.
+            line += &format!(" tsc_early_khz={}", tsc::khz());
         }
         if self.multi_shot {
             line += " kasan_multi_shot";
