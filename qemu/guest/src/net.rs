@@ -15,10 +15,12 @@ use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
 use std::os::fd::AsFd;
 use std::os::fd::AsRawFd;
+use std::time::Duration;
 
 const RTM_NEWLINK: u16 = 16;
 const RTM_DELLINK: u16 = 17;
 const RTM_NEWADDR: u16 = 20;
+const RTM_NEWQDISC: u16 = 36;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_LINK: u16 = 5;
 const IFLA_LINKINFO: u16 = 18;
@@ -126,6 +128,29 @@ pub fn add_address(name: &str, address: IpAddr, prefix: u8) -> Result<()> {
         body,
     )
     .with_context(|| format!("{name} does not take {address}/{prefix}"))?;
+    Ok(())
+}
+
+/// Makes a device hold back what it sends, as a long way would.
+pub fn delay(name: &str, time: Duration) -> Result<()> {
+    const TCA_KIND: u16 = 1;
+    const TCA_OPTIONS: u16 = 2;
+    const TCA_NETEM_LATENCY64: u16 = 10;
+    const TC_H_ROOT: u32 = u32::MAX;
+    /// `struct tc_netem_qopt`: its second number is how many packets there is room for.
+    const QOPT: [u32; 6] = [0, 10_000, 0, 0, 0, 0];
+    let mut header = [0; 20];
+    header[4..8].copy_from_slice(&index(name)?.to_ne_bytes());
+    header[12..16].copy_from_slice(&TC_H_ROOT.to_ne_bytes());
+    let nanoseconds = i64::try_from(time.as_nanos())?;
+    let options = Body::new(&QOPT.map(u32::to_ne_bytes).concat())
+        .attr(TCA_NETEM_LATENCY64, &nanoseconds.to_ne_bytes())?;
+    let body = Body::new(&header)
+        .string(TCA_KIND, "netem")?
+        .nest(TCA_OPTIONS, options)?;
+    let flags = NlmF::CREATE | NlmF::EXCL;
+    request(NlFamily::Route, RTM_NEWQDISC, flags, body)
+        .with_context(|| format!("{name} cannot be made slow"))?;
     Ok(())
 }
 
