@@ -52,7 +52,7 @@ pub struct Listed {
 }
 
 /// A report that a scenario provokes. An empty field is any.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Expected {
     /// What KASAN calls it, such as `slab-use-after-free`; of other reports, the kind: `Oops`.
     pub kind: String,
@@ -62,6 +62,8 @@ pub struct Expected {
     pub function: String,
     /// A function on the stack that freed the object, or that gave it to RCU to be freed.
     pub freed_by: String,
+    /// Whether it may also not come.
+    pub optional: bool,
 }
 
 /// What `guest demo` prints behind `demo: `, one line for each program.

@@ -52,6 +52,7 @@ struct Expect {
     access: &'static str,
     function: &'static str,
     freed_by: &'static str,
+    optional: bool,
 }
 
 impl Expect {
@@ -61,6 +62,7 @@ impl Expect {
             access: self.access.into(),
             function: self.function.into(),
             freed_by: self.freed_by.into(),
+            optional: self.optional,
         }
     }
 }
@@ -72,6 +74,7 @@ const fn read_of_netdev(function: &'static str) -> Expect {
         access: "Read",
         function,
         freed_by: "netdev_run_todo",
+        optional: false,
     }
 }
 
