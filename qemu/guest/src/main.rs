@@ -3,6 +3,7 @@
 
 mod bpf;
 mod demo;
+mod descriptor;
 mod diag;
 mod init;
 mod iperf;

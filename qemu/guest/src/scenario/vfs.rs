@@ -6,6 +6,9 @@ use super::Report;
 use super::same;
 use super::switch::open;
 use super::transfer::LOOPBACKS;
+use crate::descriptor::Inode;
+use crate::descriptor::fdinfo;
+use crate::descriptor::path_of;
 use crate::diag;
 use crate::smcify::Smcify;
 use anyhow::Context;
@@ -13,17 +16,12 @@ use anyhow::Result;
 use nix::sys::stat::fstat;
 use socket2::Socket;
 use std::fs::File;
-use std::fs::OpenOptions;
-use std::fs::read_link;
-use std::fs::read_to_string;
 use std::io::Read;
 use std::io::Write;
 use std::net::IpAddr;
 use std::net::Shutdown;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
 
 /// A socket, a second way to its inode, and what both were at first.
 struct Watched {
@@ -39,16 +37,11 @@ struct Watched {
 impl Watched {
     fn new(name: &'static str, smc: bool, socket: Socket) -> Result<Self> {
         let stat = fstat(&socket)?;
-        let path = OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_PATH)
-            .open(format!("/proc/self/fd/{}", socket.as_raw_fd()))
-            .context("an O_PATH descriptor of the socket")?;
         Ok(Self {
             name,
             smc,
+            path: path_of(&socket)?,
             socket,
-            path,
             inode: stat.st_ino,
             device: stat.st_dev,
         })
@@ -67,19 +60,9 @@ impl Watched {
     }
 
     fn descriptor(&self, what: &str, fd: impl AsFd) -> Result<()> {
-        let number = fd.as_fd().as_raw_fd();
-        let stat = fstat(fd)?;
-        let what = |way: &str| format!("{}: {way} of {what}", self.name);
-        same(&what("fstat's st_ino"), self.inode, stat.st_ino)?;
-        same(&what("fstat's st_dev"), self.device, stat.st_dev)?;
-        same(&what("fdinfo's ino"), self.inode, fdinfo(number)?)?;
-        let link = read_link(format!("/proc/self/fd/{number}"))?;
-        let expected = format!("socket:[{}]", self.inode);
-        same(
-            &what("the link"),
-            expected,
-            link.to_string_lossy().into_owned(),
-        )
+        let found = (Inode::of(&fd)?, fstat(fd)?.st_dev);
+        let expected = (Inode::all(self.inode), self.device);
+        same(&format!("{}: {what}", self.name), expected, found)
     }
 
     /// Closes the socket: the O_PATH descriptor must hold on to the inode that it had.
@@ -95,7 +78,7 @@ impl Watched {
         same(
             &format!("{name}: fdinfo after close"),
             inode,
-            fdinfo(path.as_raw_fd())?,
+            fdinfo(&path)?,
         )?;
         same(
             &format!("{name}: fstat after close"),
@@ -103,13 +86,6 @@ impl Watched {
             fstat(&path)?.st_ino,
         )
     }
-}
-
-fn fdinfo(fd: i32) -> Result<u64> {
-    let text = read_to_string(format!("/proc/self/fdinfo/{fd}"))?;
-    let line = text.lines().find_map(|l| l.strip_prefix("ino:"));
-    let number = line.context("fdinfo has no ino line")?.trim();
-    number.parse().with_context(|| format!("ino {number:?}"))
 }
 
 /// The scenario.
