@@ -17,10 +17,12 @@ mod net;
 mod netlink;
 mod netns;
 mod pair;
+mod rcu;
 mod scenario;
 mod smc;
 mod smcify;
 mod task;
+mod ulp;
 mod until;
 
 use std::process::ExitCode;

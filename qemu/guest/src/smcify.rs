@@ -83,6 +83,15 @@ impl Smcify {
         );
         Ok(())
     }
+
+    /// Fails unless the live fix of `function` is in force.
+    pub fn has_fixed(&self, function: &str) -> Result<()> {
+        let fixes = self.fixes()?;
+        let fix = fixes.iter().find(|it| it.function == function);
+        let state = fix.map(|it| it.state.as_str());
+        ensure!(state == Some("active"), "the fix of {function}: {state:?}");
+        Ok(())
+    }
 }
 
 /// A live fix, as `fixes` shows it.

@@ -12,6 +12,7 @@ mod neighbours;
 mod rmmod;
 mod switch;
 mod transfer;
+mod ulp;
 mod vfs;
 
 use crate::kmsg::say;
@@ -74,6 +75,17 @@ const fn read_of_netdev(function: &'static str) -> Expect {
         access: "Read",
         function,
         freed_by: "netdev_run_todo",
+        optional: false,
+    }
+}
+
+/// A socket's inode that is used after SMC has freed it with its inner TCP socket.
+const fn use_of_inode(access: &'static str, function: &'static str) -> Expect {
+    Expect {
+        kind: "slab-use-after-free",
+        access,
+        function,
+        freed_by: "smc_clcsock_release",
         optional: false,
     }
 }
@@ -228,6 +240,28 @@ const SCENARIOS: &[Scenario] = &[
         alone: false,
         expects: &[],
         run: class::with,
+    },
+    Scenario {
+        name: "ulp-opath-without",
+        shows: "TCP_ULP \"smc\" under an O_PATH descriptor: a freed inode is read and written",
+        kernels: VULNERABLE,
+        alone: true,
+        expects: &[
+            use_of_inode("Read", "seq_show"),
+            use_of_inode("Read", "show_fd_locks"),
+            use_of_inode("Read", "locks_remove_file"),
+            use_of_inode("Read", "__fput"),
+            use_of_inode("Write", "dentry_unlink_inode"),
+        ],
+        run: |report| ulp::opath(report, false),
+    },
+    Scenario {
+        name: "ulp-opath-with",
+        shows: "the same with smcify: refused, the program has TCP; or SMC, if that is asked for",
+        kernels: VULNERABLE,
+        alone: false,
+        expects: &[],
+        run: |report| ulp::opath(report, true),
     },
 ];
 
