@@ -61,6 +61,28 @@ impl<T: Send + 'static> Task<T> {
         self.until(&what, |stack| stack.first().is_some_and(is))
     }
 
+    /// Whether it sleeps in `function`, or in what that calls, now.
+    pub fn is_asleep_in(&self, function: &str) -> bool {
+        self.is_in(function, 'D').unwrap_or(false)
+    }
+
+    /// Waits until it waits in `function` for the world outside.
+    pub fn until_waiting_in(&self, function: &str) -> Result<()> {
+        let what = format!("its wait in {function}");
+        until(&what, || self.is_in(function, 'S'))
+    }
+
+    /// Whether the kernel has ended it amid a system call.
+    pub fn is_killed(&self) -> bool {
+        !self.proc.exists() && !self.is_done()
+    }
+
+    fn is_in(&self, function: &str, state: char) -> Result<bool> {
+        let stack = self.stack()?;
+        let there = stack.iter().any(|frame| frame.starts_with(function));
+        Ok(there && self.state()?.starts_with(state))
+    }
+
     fn until(&self, what: &str, there: impl Fn(&[String]) -> bool) -> Result<()> {
         let mut stack = Vec::new();
         let asleep = until(what, || {
@@ -72,10 +94,14 @@ impl<T: Send + 'static> Task<T> {
 
     /// Whether it sleeps on a lock or for an event of the kernel, not for the world outside.
     fn sleeps(&self) -> Result<bool> {
+        Ok(self.state()?.starts_with('D'))
+    }
+
+    /// Its state and what follows that in its line.
+    fn state(&self) -> Result<String> {
         let stat = read_to_string(self.proc.join("stat"))?;
         // The name in parentheses may hold anything; the state is behind it.
-        let state = stat.rsplit(") ").next();
-        Ok(state.is_some_and(|state| state.starts_with('D')))
+        Ok(stat.rsplit(") ").next().unwrap_or_default().to_owned())
     }
 
     /// Where it sleeps, innermost first, as `function+0x1/0x2`; without the functions that

@@ -13,6 +13,7 @@ mod rmmod;
 mod switch;
 mod transfer;
 mod ulp;
+mod ulp_race;
 mod vfs;
 
 use crate::kmsg::say;
@@ -89,6 +90,26 @@ const fn use_of_inode(access: &'static str, function: &'static str) -> Expect {
         optional: false,
     }
 }
+
+/// A system call that finds its socket without the file that it came by.
+const fn null_file(function: &'static str) -> Expect {
+    Expect {
+        kind: "Oops",
+        access: "",
+        function,
+        freed_by: "",
+        optional: false,
+    }
+}
+
+/// What RCU says that finds fewer callbacks on its list than it has counted.
+const RCU_LIST_CUT: Expect = Expect {
+    kind: "WARNING",
+    access: "",
+    function: "rcu_core",
+    freed_by: "",
+    optional: false,
+};
 
 const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -262,6 +283,39 @@ const SCENARIOS: &[Scenario] = &[
         alone: false,
         expects: &[],
         run: |report| ulp::opath(report, true),
+    },
+    Scenario {
+        name: "ulp-race-without",
+        shows: "TCP_ULP \"smc\" while others use the socket: freed inodes, a sender killed",
+        kernels: VULNERABLE,
+        alone: true,
+        expects: &[
+            use_of_inode("Read", "seq_show"),
+            use_of_inode("Read", "show_fd_locks"),
+            use_of_inode("Read", "locks_remove_file"),
+            use_of_inode("Read", "__fput"),
+            use_of_inode("Write", "dentry_unlink_inode"),
+            null_file("____sys_sendmsg"),
+            RCU_LIST_CUT,
+            // What the free race may come upon in addition.
+            Expect {
+                optional: true,
+                ..null_file("")
+            },
+            Expect {
+                optional: true,
+                ..use_of_inode("", "")
+            },
+        ],
+        run: |report| ulp_race::run(report, false),
+    },
+    Scenario {
+        name: "ulp-race-with",
+        shows: "the same with smcify: refused each time, and the others notice nothing",
+        kernels: VULNERABLE,
+        alone: false,
+        expects: &[],
+        run: |report| ulp_race::run(report, true),
     },
 ];
 
