@@ -7,9 +7,9 @@ use super::same;
 use super::switch::IPPROTO_SMC;
 use super::switch::IPPROTO_TCP;
 use super::switch::open;
-use crate::bpf;
-use crate::bpf::Attached;
-use crate::bpf::Seen;
+use crate::bpf::fmod_ret;
+use crate::bpf::fmod_ret::Attached;
+use crate::bpf::fmod_ret::Seen;
 use crate::livepatch::Patched;
 use crate::smcify;
 use crate::smcify::Smcify;
@@ -142,13 +142,13 @@ impl There {
             same("the protocol of what asks for TCP", Ok(expected), found)?;
         }
         let expected = match self.bpf {
-            Some(_) => Ok(bpf::IPPROTO_MPTCP),
+            Some(_) => Ok(fmod_ret::IPPROTO_MPTCP),
             None => Err(Errno::EPROTONOSUPPORT),
         };
         same(
             "the protocol of what BPF waits for",
             expected,
-            protocol(bpf::MAGIC),
+            protocol(fmod_ret::MAGIC),
         )?;
 
         let (seen_now, calls_now) = self.counts()?;
