@@ -2,6 +2,7 @@
 //! The guest's one binary: PID 1, the scenarios, the demonstration.
 
 mod bpf;
+mod clc;
 mod demo;
 mod descriptor;
 mod diag;

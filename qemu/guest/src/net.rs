@@ -20,6 +20,7 @@ use std::time::Duration;
 const RTM_NEWLINK: u16 = 16;
 const RTM_DELLINK: u16 = 17;
 const RTM_NEWADDR: u16 = 20;
+const RTM_DELADDR: u16 = 21;
 const RTM_NEWQDISC: u16 = 36;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_LINK: u16 = 5;
@@ -110,25 +111,58 @@ pub fn without_ipv6(name: &str) -> Result<()> {
     write(&path, "1").with_context(|| path)
 }
 
+/// Has a device take its own link-local address without looking for duplicates.
+pub fn without_detection(name: &str) -> Result<()> {
+    let path = format!("/proc/sys/net/ipv6/conf/{name}/accept_dad");
+    write(&path, "0").with_context(|| path)
+}
+
+/// Moves a device to a namespace. It comes out down, and without its addresses.
+pub fn move_to(name: &str, netns: &Netns) -> Result<()> {
+    let fd = netns.as_fd().as_raw_fd().to_ne_bytes();
+    let body = ifinfomsg(index(name)?, 0).attr(IFLA_NET_NS_FD, &fd)?;
+    request(NlFamily::Route, RTM_NEWLINK, NlmF::empty(), body)
+        .with_context(|| format!("{name} is not moved"))?;
+    Ok(())
+}
+
 /// Gives a device an address. IPv6 is usable at once: no other guest has it.
 pub fn add_address(name: &str, address: IpAddr, prefix: u8) -> Result<()> {
-    let (family, flags, bytes) = match address {
-        IpAddr::V4(a) => (libc::AF_INET, 0, a.octets().to_vec()),
-        IpAddr::V6(a) => (libc::AF_INET6, IFA_F_NODAD, a.octets().to_vec()),
+    add_peer_address(name, address, address, prefix)
+}
+
+/// Gives a device an address whose subnet is that of its peer.
+pub fn add_peer_address(name: &str, address: IpAddr, peer: IpAddr, prefix: u8) -> Result<()> {
+    let body = ifaddrmsg(name, address, peer, prefix)?;
+    let flags = NlmF::CREATE | NlmF::EXCL;
+    request(NlFamily::Route, RTM_NEWADDR, flags, body)
+        .with_context(|| format!("{name} does not take {address}/{prefix}"))?;
+    Ok(())
+}
+
+/// Takes an address away again.
+pub fn delete_address(name: &str, address: IpAddr, prefix: u8) -> Result<()> {
+    let body = ifaddrmsg(name, address, address, prefix)?;
+    request(NlFamily::Route, RTM_DELADDR, NlmF::empty(), body)
+        .with_context(|| format!("{name} keeps {address}/{prefix}"))?;
+    Ok(())
+}
+
+/// A message on an address.
+fn ifaddrmsg(name: &str, address: IpAddr, peer: IpAddr, prefix: u8) -> Result<Body> {
+    let octets = |address| match address {
+        IpAddr::V4(a) => Ipv4Addr::octets(&a).to_vec(),
+        IpAddr::V6(a) => Ipv6Addr::octets(&a).to_vec(),
+    };
+    let (family, flags) = match address {
+        IpAddr::V4(_) => (libc::AF_INET, 0),
+        IpAddr::V6(_) => (libc::AF_INET6, IFA_F_NODAD),
     };
     let mut header = vec![family as u8, prefix, flags, 0];
     header.extend(index(name)?.to_ne_bytes());
-    let body = Body::new(&header)
-        .attr(IFA_LOCAL, &bytes)?
-        .attr(IFA_ADDRESS, &bytes)?;
-    request(
-        NlFamily::Route,
-        RTM_NEWADDR,
-        NlmF::CREATE | NlmF::EXCL,
-        body,
-    )
-    .with_context(|| format!("{name} does not take {address}/{prefix}"))?;
-    Ok(())
+    Body::new(&header)
+        .attr(IFA_LOCAL, &octets(address))?
+        .attr(IFA_ADDRESS, &octets(peer))
 }
 
 /// Makes a device hold back what it sends, as a long way would.

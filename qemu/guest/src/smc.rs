@@ -4,6 +4,8 @@
 use crate::netlink::generic;
 use anyhow::Result;
 use anyhow::ensure;
+use std::ffi::CStr;
+use std::ffi::CString;
 
 const GENL: &str = "SMC_GEN_NETLINK";
 const ADD_UEID: u8 = 10;
@@ -14,6 +16,7 @@ const PNETID: &str = "SMC_PNETID";
 const PNETID_ADD: u8 = 2;
 const PNETID_DEL: u8 = 3;
 const PNETID_NAME: u16 = 1;
+const PNETID_ETHNAME: u16 = 2;
 const PNETID_IBNAME: u16 = 3;
 
 /// The user EID of the lab.
@@ -39,32 +42,59 @@ pub fn remove_ueid(eid: &str) -> Result<()> {
     generic(GENL, REMOVE_UEID, &[(EID_ENTRY, &padded(eid)?)]).map(drop)
 }
 
-/// Ties the SMC-D loopback device to a physical network that no netdev is on:
-/// SMC then finds no device for any connection. Undone when dropped.
-pub struct NoDevice;
+/// A physical network that the SMC-D loopback device is on, and no other device but those
+/// that join. Undone when dropped.
+pub struct Network(CString);
 
-impl NoDevice {
-    const NETWORK: &[u8] = b"NOWHERE\0";
-
+impl Network {
     /// What the device is called, by kernel: in 7.2 (DIBS) and in 6.16. The table takes
     /// names of devices that are not there.
-    const DEVICES: [&[u8]; 2] = [b"lo\0", b"loopback-ism\0"];
+    const DEVICES: [&CStr; 2] = [c"lo", c"loopback-ism"];
 
-    /// Hides the device.
-    pub fn hide() -> Result<Self> {
+    /// Puts the loopback device on a network of this name. SMC then finds it for the
+    /// connections by netdevs of that network only.
+    pub fn of_loopback(name: &CStr) -> Result<Self> {
+        let network = Self(name.into());
         for device in Self::DEVICES {
-            let attrs = [(PNETID_NAME, Self::NETWORK), (PNETID_IBNAME, device)];
-            generic(PNETID, PNETID_ADD, &attrs)?;
+            network.add(PNETID_IBNAME, device)?;
         }
-        Ok(Self)
+        Ok(network)
+    }
+
+    /// Puts a netdev on it.
+    pub fn join(&self, netdev: &CStr) -> Result<()> {
+        self.add(PNETID_ETHNAME, netdev)
+    }
+
+    fn add(&self, kind: u16, device: &CStr) -> Result<()> {
+        let attrs = [
+            (PNETID_NAME, self.0.to_bytes_with_nul()),
+            (kind, device.to_bytes_with_nul()),
+        ];
+        generic(PNETID, PNETID_ADD, &attrs).map(drop)
     }
 }
 
-impl Drop for NoDevice {
+impl Drop for Network {
     fn drop(&mut self) {
-        if let Err(e) = generic(PNETID, PNETID_DEL, &[(PNETID_NAME, Self::NETWORK)]) {
-            eprintln!("smc: the loopback device stays hidden: {e:#}");
+        let name = [(PNETID_NAME, self.0.to_bytes_with_nul())];
+        if let Err(e) = generic(PNETID, PNETID_DEL, &name) {
+            eprintln!("smc: the loopback device stays on {:?}: {e:#}", self.0);
         }
+    }
+}
+
+/// The loopback device on a network that no netdev is on: SMC then finds no device for any
+/// connection. Undone when dropped.
+pub struct NoDevice {
+    _network: Network,
+}
+
+impl NoDevice {
+    /// Hides the device.
+    pub fn hide() -> Result<Self> {
+        let _network = Network::of_loopback(c"NOWHERE")?;
+        Ok(Self { _network })
     }
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-//! bpf(2), for the programs of the guest, which are written by hand.
+//! bpf(2), for the two programs of the guest, which are written by hand.
 
 pub mod fmod_ret;
+pub mod syn_option;
 
 use anyhow::Context;
 use anyhow::Result;

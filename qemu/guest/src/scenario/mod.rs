@@ -2,6 +2,7 @@
 //! The scenarios: what there is, and running them one after the other.
 
 mod class;
+mod clc;
 mod egress;
 mod fallback;
 mod fixes;
@@ -316,6 +317,22 @@ const SCENARIOS: &[Scenario] = &[
         alone: false,
         expects: &[],
         run: |report| ulp_race::run(report, true),
+    },
+    Scenario {
+        name: "clc-without",
+        shows: "the kernel's own prefix match: what it answers, while devices come and go",
+        kernels: VULNERABLE,
+        alone: false,
+        expects: &[],
+        run: |report| clc::run(report, false),
+    },
+    Scenario {
+        name: "clc-with",
+        shows: "smcify's prefix match: the same answers, while devices come and go",
+        kernels: VULNERABLE,
+        alone: false,
+        expects: &[],
+        run: |report| clc::run(report, true),
     },
 ];
 

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What an SMC listener makes of the prefixes in a CLC Proposal: `smc_clc_prfx_match()` or
+//! what stands in for it. The client is our own, in a network namespace of its own, so that
+//! the connection comes by a device that has addresses and can go away.
+
+mod churn;
+mod model;
+mod street;
+mod table;
+
+use super::Report;
+use crate::smcify::Smcify;
+use anyhow::Result;
+use street::Street;
+
+/// The kernel's function.
+const MATCH: &str = "smc_clc_prfx_match";
+
+/// The scenario, without smcify or with it.
+pub fn run(report: &mut Report, with: bool) -> Result<()> {
+    let smcify = with.then(Smcify::load).transpose()?;
+    if let Some(smcify) = &smcify {
+        report.check("smcify is in force", smcify.has_fixed(MATCH));
+    }
+    let street = Street::build()?;
+    table::run(report, &street)?;
+    churn::run(report, &street)?;
+    table::after_all(report, &street);
+    street.close()
+}
