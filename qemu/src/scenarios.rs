@@ -126,8 +126,10 @@ pub fn groups(listed: &[Listed], kernels: &[KernelName], names: &[String]) -> Re
     let mut groups: Vec<Group> = Vec::new();
     for kernel in kernels {
         for one in listed {
-            let asked = names.is_empty() || names.contains(&one.name);
-            if !asked || !one.kernels.iter().any(|it| it == kernel.group()) {
+            let named = names.contains(&one.name);
+            let fits = one.kernels.iter().any(|it| it == kernel.group());
+            let on_demand = named && one.kernels.is_empty();
+            if !on_demand && !(fits && (named || names.is_empty())) {
                 continue;
             }
             let same = |group: &&mut Group| {
@@ -290,5 +292,9 @@ mod tests {
             expected.map(|(place, names)| (place.to_string(), names.to_string()))
         );
         assert!(groups(&listed, &both, &["d".into()]).is_err());
+        // For no kernel by itself, and for any that it is asked for.
+        let named = groups(&[scenario("c", &[], 1)], &both, &["c".into()]).expect("known");
+        assert_eq!(named.len(), 2);
+        assert!(groups(&[scenario("c", &[], 1)], &both, &[]).is_ok_and(|it| it.is_empty()));
     }
 }

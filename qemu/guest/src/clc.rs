@@ -43,6 +43,11 @@ pub const DIFFERENT_PREFIX: u32 = 0x0307_0000;
 
 /// Where in a Proposal what matters lies.
 pub const LENGTH_AT: usize = 5;
+pub const AREA_OFFSET_AT: usize = size_of::<Head>() - 2;
+pub const HEAD_LEN: usize = size_of::<Head>();
+
+/// The largest Proposal that the kernel has room for (`struct smc_clc_msg_proposal_area`).
+pub const LARGEST: usize = 652;
 
 /// What every message begins with.
 #[derive(Clone, Copy, FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned)]
@@ -418,6 +423,7 @@ mod tests {
                 bytes[LENGTH_AT..LENGTH_AT + 2],
                 (expected as u16).to_be_bytes()
             );
+            assert!(bytes.len() <= LARGEST);
         }
     }
 

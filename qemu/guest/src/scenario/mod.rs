@@ -37,6 +37,9 @@ const FIXED: &[&str] = &["fixed"];
 /// For bugs that the fixed kernel does not have.
 const VULNERABLE: &[&str] = &["vulnerable"];
 
+/// For what takes too long for the check: it runs where it is asked for.
+const BY_NAME: &[&str] = &[];
+
 /// One thing to be shown, in a guest of its own or after others.
 struct Scenario {
     name: &'static str,
@@ -333,6 +336,22 @@ const SCENARIOS: &[Scenario] = &[
         alone: false,
         expects: &[],
         run: |report| clc::run(report, true),
+    },
+    Scenario {
+        name: "clc-mutations",
+        shows: "1,000 malformed CLC Proposals: no complaint, and the listener goes on serving",
+        kernels: VULNERABLE,
+        alone: false,
+        expects: &[],
+        run: |report| clc::mutations(report, 1_000),
+    },
+    Scenario {
+        name: "clc-mutations-10000",
+        shows: "the same with 10,000",
+        kernels: BY_NAME,
+        alone: true,
+        expects: &[],
+        run: |report| clc::mutations(report, 10_000),
     },
 ];
 

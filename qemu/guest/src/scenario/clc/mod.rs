@@ -5,8 +5,12 @@
 
 mod churn;
 mod model;
+mod mutate;
+mod mutations;
 mod street;
 mod table;
+
+pub use mutations::mutations;
 
 use super::Report;
 use crate::smcify::Smcify;
