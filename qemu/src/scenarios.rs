@@ -26,6 +26,7 @@ use crate::ktap;
 use crate::log::Event;
 use crate::machine::Ended;
 use crate::machine::RESULTS;
+use crate::splat::Splat;
 use crate::tally::Failure;
 use crate::tally::Tally;
 
@@ -38,8 +39,9 @@ pub struct Group {
     pub nodes: u8,
     pub alone: bool,
     pub names: Vec<String>,
-    /// The reports that its one scenario provokes.
-    pub expects: Vec<Expected>,
+    /// The reports that each of its scenarios provokes. Such scenarios share a boot only
+    /// with others of the kind.
+    pub expects: Vec<(String, Vec<Expected>)>,
 }
 
 impl Group {
@@ -133,16 +135,24 @@ pub fn groups(listed: &[Listed], kernels: &[KernelName], names: &[String]) -> Re
                 continue;
             }
             let same = |group: &&mut Group| {
-                group.kernel == *kernel && group.nodes == one.nodes && !(group.alone || one.alone)
+                group.kernel == *kernel
+                    && group.nodes == one.nodes
+                    && group.expects.is_empty() == one.expects.is_empty()
+                    && !(group.alone || one.alone)
             };
+            let provoked =
+                (!one.expects.is_empty()).then(|| (one.name.clone(), one.expects.clone()));
             match groups.iter_mut().find(same) {
-                Some(group) => group.names.push(one.name.clone()),
+                Some(group) => {
+                    group.names.push(one.name.clone());
+                    group.expects.extend(provoked);
+                }
                 None => groups.push(Group {
                     kernel: kernel.clone(),
                     nodes: one.nodes,
                     alone: one.alone,
                     names: vec![one.name.clone()],
-                    expects: one.expects.clone(),
+                    expects: provoked.into_iter().collect(),
                 }),
             }
         }
@@ -228,7 +238,7 @@ pub fn judge(
 ) -> Result<Tally> {
     let parsed = ktap::parse(&ground.root, source, &ended.dir.join(RESULTS), place)?;
     let mut tally = parsed.tally;
-    tally.add(expect::judge(&ended.splats, &group.expects, place));
+    tally.add(reports(&ended.splats, group, place));
     let unheard = |name: &&String| !parsed.scenarios.contains(name);
     for name in group.names.iter().filter(unheard) {
         tally.fail(Failure::new(place, name, vec!["there is no result".into()]));
@@ -250,6 +260,23 @@ pub fn judge(
         Some(_) => {}
     }
     Ok(tally)
+}
+
+/// Holds each scenario's reports against those that it provokes. In a guest of one
+/// scenario all are its own, whenever they come.
+fn reports(splats: &[Splat], group: &Group, place: &str) -> Tally {
+    if let [(_, expects)] = &group.expects[..] {
+        return expect::judge(splats, expects, place);
+    }
+    let (mut tally, mut rest) = (Tally::default(), splats.to_vec());
+    for (name, expects) in &group.expects {
+        let own = |splat: &Splat| splat.scenario.as_ref() == Some(name);
+        let (its, others) = rest.into_iter().partition::<Vec<_>, _>(own);
+        tally.add(expect::judge(&its, expects, place));
+        rest = others;
+    }
+    tally.add(expect::judge(&rest, &[], place));
+    tally
 }
 
 #[cfg(test)]
@@ -292,6 +319,16 @@ mod tests {
             expected.map(|(place, names)| (place.to_string(), names.to_string()))
         );
         assert!(groups(&listed, &both, &["d".into()]).is_err());
+        // What provokes reports is kept from the others.
+        let provokes = |name| Listed {
+            expects: vec![Expected::default()],
+            ..scenario(name, &["fixed"], 1)
+        };
+        let listed = [scenario("a", &["fixed"], 1), provokes("b"), provokes("c")];
+        let apart = groups(&listed, &both, &[]).expect("all are known");
+        let names: Vec<_> = apart.iter().map(|group| group.names.join(" ")).collect();
+        assert_eq!(names, ["a", "b c"]);
+        assert_eq!(apart[1].expects.len(), 2);
         // For no kernel by itself, and for any that it is asked for.
         let named = groups(&[scenario("c", &[], 1)], &both, &["c".into()]).expect("known");
         assert_eq!(named.len(), 2);
