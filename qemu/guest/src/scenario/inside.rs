@@ -2,7 +2,8 @@
 //! rmmod while threads are inside each of the functions that are fixed.
 //!
 //! In three of them a call sleeps while smcify holds the device of its connection: there the
-//! scenario keeps the threads, has smcify unloaded, and lets them go.
+//! scenario keeps the threads, has smcify unloaded, and lets them go. `smc_ulp_init()` never
+//! sleeps: there the threads call without pause, while smcify comes and goes.
 
 use super::Report;
 use super::egress::BEFORE;
@@ -22,7 +23,19 @@ use crate::smc::NoDevice;
 use crate::smcify::Smcify;
 use crate::smcify::nothing_left;
 use crate::task::Task;
+use crate::ulp;
+use crate::until::until;
 use anyhow::Result;
+use anyhow::anyhow;
+use anyhow::bail;
+use nix::errno::Errno;
+use std::net::Ipv4Addr;
+use std::net::TcpListener;
+use std::net::TcpStream;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread::scope;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -30,19 +43,26 @@ const THREADS: usize = 8;
 /// Where smcify waits for the calls: of all functions in which rmmod sleeps, the one with a
 /// mangled name, so the one in Rust.
 const HOLD_DROP: &str = "_R";
+/// How often smcify comes and goes over a function that does not sleep.
+const ROUNDS: usize = 10;
 /// Longer than an rmmod takes that nobody delays.
 const LONG: Duration = Duration::from_secs(2);
 
 /// The scenario.
 pub fn run(report: &mut Report) -> Result<()> {
     for case in [BY_TCPSK, FIND_ISM, FIND_ROCE] {
-        report.group(case.function, |report| {
-            if let Err(e) = asleep(report, &case) {
-                report.check("runs to its end", Err(e));
-            }
-        });
+        group(report, case.function, |report| asleep(report, &case));
     }
+    group(report, ulp::INIT, refused);
     Ok(())
+}
+
+fn group(report: &mut Report, function: &str, run: impl FnOnce(&mut Report) -> Result<()>) {
+    report.group(function, |report| {
+        if let Err(e) = run(report) {
+            report.check("runs to its end", Err(e));
+        }
+    });
 }
 
 /// Unloads smcify while all threads sleep in the function of `case`.
@@ -98,4 +118,75 @@ fn send_in(case: &Case, locks: &Locks) -> Result<(Hold, Vec<Task<Result<()>>>)> 
         call.until_asleep_in(case.function)?;
     }
     Ok((rtnl, calls))
+}
+
+/// What threads do without pause, and how often they have.
+#[derive(Default)]
+struct Work {
+    over: AtomicBool,
+    calls: AtomicU64,
+}
+
+/// Has all threads at `work` while smcify comes and goes.
+fn awake(
+    report: &mut Report,
+    function: &str,
+    work: impl Fn(&Work) -> Result<()> + Sync,
+) -> Result<()> {
+    let shared = Work::default();
+    let (rounds, threads) = scope(|threads| {
+        let working: Vec<_> = (0..THREADS)
+            .map(|_| threads.spawn(|| work(&shared)))
+            .collect();
+        let rounds = (0..ROUNDS).try_for_each(|_| round(function, &shared));
+        shared.over.store(true, Relaxed);
+        let ends = working.into_iter().map(|thread| match thread.join() {
+            Ok(end) => end,
+            Err(_) => Err(anyhow!("a thread panicked")),
+        });
+        (rounds, ends.collect::<Result<Vec<()>>>())
+    });
+    report.note(format!("{} calls", shared.calls.load(Relaxed)));
+    report.check(format!("{ROUNDS} rounds of insmod and rmmod"), rounds);
+    report.check(format!("{THREADS} threads are answered"), threads.map(drop));
+    report.check("nothing is left", nothing_left());
+    Ok(())
+}
+
+/// Calls with smcify, and calls without.
+fn round(function: &str, work: &Work) -> Result<()> {
+    let some_calls = |when: &str| {
+        let enough = work.calls.load(Relaxed) + THREADS as u64;
+        until(when, || Ok(work.calls.load(Relaxed) >= enough))
+    };
+    let smcify = Smcify::load()?;
+    smcify.has_fixed(function)?;
+    some_calls("a call with smcify")?;
+    smcify.unload()?;
+    some_calls("a call without")
+}
+
+/// Asks for the ULP on connected sockets: the kernel's own function refuses those as well,
+/// for a reason of its own.
+fn refused(report: &mut Report) -> Result<()> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let at = listener.local_addr()?;
+    let seen = [&AtomicU64::new(0), &AtomicU64::new(0)];
+    awake(report, ulp::INIT, |work| {
+        let socket = TcpStream::connect(at)?;
+        while !work.over.load(Relaxed) {
+            let seen = match ulp::ask(&socket) {
+                ulp::REFUSED => seen[0],
+                Err(Errno::ENOTCONN) => seen[1],
+                answer => bail!("{answer:?}"),
+            };
+            seen.fetch_add(1, Relaxed);
+            work.calls.fetch_add(1, Relaxed);
+        }
+        Ok(())
+    })?;
+    let both = seen.map(|count| count.load(Relaxed) > 0);
+    let same = same("seen", [true; 2], both);
+    report.check("some by smcify, some by the kernel", same);
+    Ok(())
 }

@@ -159,7 +159,7 @@ const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "inside",
-        shows: "rmmod while 8 threads are inside each function that is fixed",
+        shows: "rmmod while 8 threads are inside functions that are fixed",
         kernels: VULNERABLE,
         alone: false,
         expects: &[],
