@@ -96,7 +96,7 @@ fn shown(said: &str) -> Result<Vec<Shown>> {
 /// A row for each program; of both runs, what differs.
 fn table(shown: &[Shown], splats: usize) -> Table {
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY);
+    table.load_preset(UTF8_HORIZONTAL_ONLY);
     table.set_header([
         "program",
         "asked for",

@@ -25,8 +25,8 @@ const FIXES: [(&str, [&str; 2]); 5] = [
     ("smc_pnet_find_roce_resource", ["not needed", "active"]),
 ];
 
-/// Enough for the windows to fill several times.
-const BYTES: u64 = 2 << 20;
+/// Long enough for the server to be seen at it.
+const BYTES: u64 = 16 << 20;
 
 /// The scenario.
 pub fn run(report: &mut Report) -> Result<()> {
@@ -95,9 +95,7 @@ fn junk(smcify: &Smcify) -> Result<()> {
 
 /// A connection goes through four of the five functions.
 fn connects(report: &mut Report, when: &str) {
-    for ip in LOOPBACKS {
-        let went = transfer("blocking", ip, BYTES)
-            .and_then(|went| went.carried(Carrier::SmcD, Carrier::SmcD));
-        report.check(format!("{when}: SMC over {ip}"), went);
-    }
+    let went = transfer("blocking", LOOPBACKS[0], BYTES)
+        .and_then(|went| went.carried(Carrier::SmcD, Carrier::SmcD));
+    report.check(format!("{when}: SMC"), went);
 }

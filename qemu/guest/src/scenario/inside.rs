@@ -37,6 +37,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread::scope;
 use std::thread::sleep;
+use std::thread::yield_now;
 use std::time::Duration;
 
 const THREADS: usize = 8;
@@ -44,9 +45,9 @@ const THREADS: usize = 8;
 /// mangled name, so the one in Rust.
 const HOLD_DROP: &str = "_R";
 /// How often smcify comes and goes over a function that does not sleep.
-const ROUNDS: usize = 10;
+const ROUNDS: usize = 5;
 /// Longer than an rmmod takes that nobody delays.
-const LONG: Duration = Duration::from_secs(2);
+const LONG: Duration = Duration::from_secs(1);
 
 /// The scenario.
 pub fn run(report: &mut Report) -> Result<()> {
@@ -182,6 +183,9 @@ fn refused(report: &mut Report) -> Result<()> {
             };
             seen.fetch_add(1, Relaxed);
             work.calls.fetch_add(1, Relaxed);
+            // A refusal never sleeps. Without this, taking off what is attached waits seconds
+            // for a grace period of RCU tasks.
+            yield_now();
         }
         Ok(())
     })?;
