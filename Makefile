@@ -17,7 +17,7 @@ DIR ?= net/smc
 .PHONY: $(KBUILD_GOALS) $(LAB_GOALS) run cocci
 .DEFAULT_GOAL := modules
 
-needs := RUST SMC CONFIGFS_FS DYNAMIC_FTRACE DYNAMIC_FTRACE_WITH_ARGS FPROBE KPROBES
+needs := RUST SMC CGROUPS NET_NS CONFIGFS_FS DYNAMIC_FTRACE DYNAMIC_FTRACE_WITH_ARGS FPROBE KPROBES
 ifeq ($(filter-out $(LAB_GOALS) run cocci clean,$(or $(MAKECMDGOALS),modules)),)
 else ifeq ($(wildcard $(KDIR)/include/config/auto.conf),)
 $(error smcify: no configured kernel build at $(KDIR): give one with KDIR=)

@@ -52,16 +52,22 @@ pub(crate) fn sock(socket: &Socket) -> &Sock {
     unsafe { Sock::from_raw((*socket.as_ptr()).sk) }
 }
 
-/// Connects an IPv4 datagram socket, which gives it a route: nothing is sent.
-pub(crate) fn connect4(socket: &Socket, address: [u8; 4]) -> Result {
-    let to = bindings::sockaddr_in {
+/// An IPv4 address and port.
+pub(crate) fn sockaddr4(address: [u8; 4], port: u16) -> bindings::sockaddr_in {
+    bindings::sockaddr_in {
         sin_family: 2,
-        sin_port: 9u16.to_be(),
+        sin_port: port.to_be(),
         sin_addr: bindings::in_addr {
             s_addr: u32::from_ne_bytes(address),
         },
         __pad: [0; 8],
-    };
+    }
+}
+
+/// Connects a socket to an IPv4 address and port. That gives a datagram socket a route:
+/// nothing is sent.
+pub(crate) fn connect4(socket: &Socket, address: [u8; 4], port: u16) -> Result {
+    let to = sockaddr4(address, port);
     // SAFETY: The socket is live, and `to` is an address of the length given.
     to_result(unsafe {
         bindings::kernel_connect(

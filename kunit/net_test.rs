@@ -47,7 +47,7 @@ pub(crate) const ADDRESSES6: [([u8; 16], u32); 3] = [
 /// A datagram socket with a route to an IPv4 address.
 pub(crate) fn routed4(to: [u8; 4]) -> Result<Socket> {
     let socket = Socket::create_kern(AF_INET, SOCK_DGRAM, 0)?;
-    connect4(&socket, to)?;
+    connect4(&socket, to, 9)?;
     Ok(socket)
 }
 

@@ -30,7 +30,7 @@ fn for_each(default: Action, mut check: impl FnMut(&Request, i32, Option<i32>)) 
                         kind: base | flags,
                         protocol,
                     };
-                    check(&request, base, policy::protocol_for(&request, default));
+                    check(&request, base, policy::protocol_for(&request, || default));
                 }
             }
         }

@@ -10,6 +10,7 @@ use core::fmt::Write;
 use kernel::c_str;
 use kernel::configfs::{
     self,
+    Group,
     Subsystem, //
 };
 use kernel::configfs_attrs;
@@ -21,11 +22,11 @@ use kernel::sync::{
     Mutex, //
 };
 
+use crate::directory::Directory;
 use crate::fixes::Fixes;
-use crate::hook;
 use crate::policy::Action;
-use crate::stats::Stats;
-use crate::trace::Rewrite;
+use crate::switch::Switch;
+use crate::task;
 use crate::THIS_MODULE;
 
 /// As in Cargo.toml.
@@ -34,10 +35,7 @@ const VERSION: &str = "0.1.0";
 /// What the directory holds.
 #[pin_data]
 pub struct Control {
-    stats: Arc<Stats>,
-    /// Attached while some socket can be selected, so while `default` is `smc`.
-    #[pin]
-    hook: Mutex<Option<Pin<KBox<Rewrite<hook::Creation>>>>>,
+    switch: Arc<Switch>,
     #[pin]
     fixes: Mutex<Fixes>,
 }
@@ -45,44 +43,36 @@ pub struct Control {
 impl Control {
     fn new() -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
-            stats: Arc::new(Stats::default(), GFP_KERNEL)?,
-            hook <- new_mutex!(None),
+            switch: Arc::pin_init(Switch::new(), GFP_KERNEL)?,
             fixes <- new_mutex!(Fixes::new()?),
         })
     }
-
-    fn default(&self) -> Action {
-        match *self.hook.lock() {
-            None => Action::Tcp,
-            Some(_) => Action::Smc,
-        }
-    }
-
-    /// On return no socket is, or each socket is, decided upon: there is no window.
-    fn set_default(&self, action: Action) -> Result {
-        let mut hook = self.hook.lock();
-        match action {
-            Action::Tcp => *hook = None,
-            Action::Smc if hook.is_some() => {}
-            Action::Smc => *hook = Some(hook::attach(self.stats.clone())?),
-        }
-        Ok(())
-    }
 }
 
-/// The directory, with `default` at `tcp`. It disappears when dropped.
+/// The directory, with `default` at `tcp` and no rules. It disappears when dropped.
 pub fn subsystem() -> impl PinInit<Subsystem<Control>, Error> {
     let item_type = configfs_attrs! {
         container: Subsystem<Control>,
         data: Control,
+        child: Directory,
         attributes: [
             default: 0,
             stats: 1,
             version: 2,
             fixes: 3,
+            handshake: 4,
         ],
     };
     Subsystem::new(c_str!("smcify"), item_type, Control::new())
+}
+
+#[vtable]
+impl configfs::GroupOperations for Control {
+    type Child = Directory;
+
+    fn make_group(&self, name: &CStr) -> Result<impl PinInit<Group<Directory>, Error>> {
+        Directory::make(&self.switch, name)
+    }
 }
 
 #[vtable]
@@ -90,11 +80,11 @@ impl configfs::AttributeOperations<0> for Control {
     type Data = Control;
 
     fn show(control: &Control, page: &mut [u8; PAGE_SIZE]) -> Result<usize> {
-        print(page, format_args!("{}\n", control.default().name()))
+        print(page, format_args!("{}\n", control.switch.default().name()))
     }
 
     fn store(control: &Control, text: &[u8]) -> Result {
-        control.set_default(Action::parse(text).ok_or(EINVAL)?)
+        control.switch.set_default(parse_action(text)?)
     }
 }
 
@@ -103,7 +93,7 @@ impl configfs::AttributeOperations<1> for Control {
     type Data = Control;
 
     fn show(control: &Control, page: &mut [u8; PAGE_SIZE]) -> Result<usize> {
-        print(page, format_args!("{}", *control.stats))
+        print(page, format_args!("{}", *control.switch.stats))
     }
 }
 
@@ -125,12 +115,35 @@ impl configfs::AttributeOperations<3> for Control {
     }
 
     fn store(control: &Control, text: &[u8]) -> Result {
+        task::may_administer()?;
         control.fixes.lock().set(text)
     }
 }
 
+#[vtable]
+impl configfs::AttributeOperations<4> for Control {
+    type Data = Control;
+
+    fn show(control: &Control, page: &mut [u8; PAGE_SIZE]) -> Result<usize> {
+        control
+            .switch
+            .with_handshake(|handshake| print(page, format_args!("{handshake}\n")))
+    }
+}
+
+/// The action that is written to an attribute.
+///
+/// # Errors
+///
+/// - `EPERM`: the task may not administer networks in the initial user namespace.
+/// - `EINVAL`: it is none.
+pub fn parse_action(text: &[u8]) -> Result<Action> {
+    task::may_administer()?;
+    Action::parse(text).ok_or(EINVAL)
+}
+
 /// Writes `text` to the page of an attribute and returns its length in bytes.
-fn print(page: &mut [u8; PAGE_SIZE], text: core::fmt::Arguments<'_>) -> Result<usize> {
+pub fn print(page: &mut [u8; PAGE_SIZE], text: core::fmt::Arguments<'_>) -> Result<usize> {
     let mut cursor = Cursor { page, len: 0 };
     cursor.write_fmt(text).map_err(|_| ENOSPC)?;
     Ok(cursor.len)

@@ -1,15 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the bindings of src/net/ need and C keeps to itself: static inline
+ * What the bindings need and C keeps to itself: static inline
  * functions and macros of the kernel's headers, one each. Some run inside
  * callbacks of ftrace, so none is traced itself.
  */
 
 #include <linux/inetdevice.h>
 #include <linux/netdevice.h>
+#include <linux/ratelimit.h>
 #include <linux/rculist.h>
+#include <linux/security.h>
 #include <net/addrconf.h>
 #include <net/dst.h>
+#include <net/inet_sock.h>
+#include <net/ip.h>
+#include <net/ip6_route.h>
+#include <net/net_namespace.h>
+#include <net/route.h>
 #include <net/sock.h>
 
 #include "helpers.h"
@@ -60,4 +67,62 @@ notrace struct inet6_ifaddr *smcify_ifa6_next(struct inet6_dev *idev,
 		return list_first_or_null_rcu(&idev->addr_list, struct inet6_ifaddr, if_list);
 	return list_next_or_null_rcu(&idev->addr_list, &ifa->if_list,
 				     struct inet6_ifaddr, if_list);
+}
+
+bool smcify_may_warn(void)
+{
+	static DEFINE_RATELIMIT_STATE(lately, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
+
+	return __ratelimit(&lately);
+}
+
+/* A route to who has sent an IPv4 request, counted, or NULL. */
+notrace struct dst_entry *smcify_route4(const struct sock *sk,
+					const struct inet_request_sock *ireq)
+{
+	struct net *net = read_pnet(&ireq->ireq_net);
+	struct flowi4 fl4;
+	struct rtable *rt;
+
+	flowi4_init_output(&fl4, ireq->ir_iif, ireq->ir_mark, ip_sock_rt_tos(sk),
+			   ip_sock_rt_scope(sk), sk->sk_protocol, inet_sk_flowi_flags(sk),
+			   ireq->ir_rmt_addr, ireq->ir_loc_addr, ireq->ir_rmt_port,
+			   htons(ireq->ir_num), sock_net_uid(net, sk));
+	security_req_classify_flow(&ireq->req, flowi4_to_flowi_common(&fl4));
+	rt = ip_route_output_flow(net, &fl4, sk);
+	return IS_ERR(rt) ? NULL : &rt->dst;
+}
+
+/* The same of an IPv6 one. */
+notrace struct dst_entry *smcify_route6(const struct sock *sk,
+					const struct inet_request_sock *ireq)
+{
+#if IS_ENABLED(CONFIG_IPV6)
+	struct net *net = read_pnet(&ireq->ireq_net);
+	struct flowi6 fl6 = {
+		.flowi6_oif = ireq->ir_iif,
+		.flowi6_mark = ireq->ir_mark,
+		.flowi6_proto = sk->sk_protocol,
+		.flowi6_uid = sock_net_uid(net, sk),
+		.daddr = ireq->ir_v6_rmt_addr,
+		.saddr = ireq->ir_v6_loc_addr,
+		.fl6_dport = ireq->ir_rmt_port,
+		.fl6_sport = htons(ireq->ir_num),
+	};
+	struct dst_entry *dst;
+
+	security_req_classify_flow(&ireq->req, flowi6_to_flowi_common(&fl6));
+	dst = ip6_dst_lookup_flow(net, sk, &fl6, NULL);
+	return IS_ERR(dst) ? NULL : dst;
+#else
+	return NULL;
+#endif
+}
+
+/* The network namespace after @net, or the first one if it is NULL. */
+struct net *smcify_net_next(struct net *net)
+{
+	if (!net)
+		return list_first_or_null_rcu(&net_namespace_list, struct net, list);
+	return list_next_or_null_rcu(&net_namespace_list, &net->list, struct net, list);
 }

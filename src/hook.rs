@@ -19,10 +19,11 @@ use kernel::sync::Arc;
 use crate::net::Socket;
 use crate::policy::{
     self,
-    Action,
     Request, //
 };
+use crate::rules::Rules;
 use crate::stats::Stats;
+use crate::task::Current;
 use crate::trace::{
     Arguments,
     Handler,
@@ -33,6 +34,7 @@ const FUNCTIONS: &[&str] = &["update_socket_protocol", "__sys_socket_file"];
 
 /// Decides on each socket request, and counts it.
 pub struct Creation {
+    rules: Arc<Rules>,
     stats: Arc<Stats>,
 }
 
@@ -43,7 +45,9 @@ impl Handler for Creation {
             kind: arguments.int::<1>(),
             protocol: arguments.int::<2>(),
         };
-        let protocol = policy::protocol_for(&request, Action::Smc);
+        let protocol = policy::protocol_for(&request, || {
+            Current::with(|task, guard| self.rules.who(task, guard))
+        });
         self.stats.count(request.family, protocol.is_some());
         if let Some(protocol) = protocol {
             arguments.set_int::<2>(protocol);
@@ -59,11 +63,12 @@ impl Handler for Creation {
 /// Those of [`Rewrite::new`], each after one line in the kernel log.
 ///
 /// Context: process context, may sleep.
-pub fn attach(stats: Arc<Stats>) -> Result<Pin<KBox<Rewrite<Creation>>>> {
-    KBox::try_pin_init(Rewrite::new(FUNCTIONS, Creation { stats }), GFP_KERNEL)
+pub fn attach(rules: Arc<Rules>, stats: Arc<Stats>) -> Result<Pin<KBox<Rewrite<Creation>>>> {
+    let creation = Creation { rules, stats };
+    KBox::try_pin_init(Rewrite::new(FUNCTIONS, creation), GFP_KERNEL)
 }
 
-/// Tries the hook once, on a counter of its own, and takes it off again.
+/// Tries the hook once, without rules, and takes it off again.
 ///
 /// # Errors
 ///
@@ -71,7 +76,9 @@ pub fn attach(stats: Arc<Stats>) -> Result<Pin<KBox<Rewrite<Creation>>>> {
 ///
 /// Context: process context, may sleep.
 pub fn can_attach() -> Result {
-    attach(Arc::new(Stats::default(), GFP_KERNEL)?).map(drop)
+    let rules = Arc::new(Rules::default(), GFP_KERNEL)?;
+    let stats = Arc::new(Stats::default(), GFP_KERNEL)?;
+    attach(rules, stats).map(drop)
 }
 
 /// Creates one SMC socket as a selected program would be given, and releases it.

@@ -70,8 +70,9 @@ impl Action {
     }
 }
 
-/// The protocol to create the socket with instead of the one asked for, or `None`
-/// to leave the request alone. `default` applies where no rule does.
-pub fn protocol_for(request: &Request, default: Action) -> Option<i32> {
-    (default == Action::Smc && request.is_tcp()).then_some(IPPROTO_SMC)
+/// The protocol to create the socket with instead of the one asked for, or `None` to leave the
+/// request alone. `decide` is asked only of what could become SMC.
+#[inline]
+pub fn protocol_for(request: &Request, decide: impl FnOnce() -> Action) -> Option<i32> {
+    (request.is_tcp() && decide() == Action::Smc).then_some(IPPROTO_SMC)
 }

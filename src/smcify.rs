@@ -12,22 +12,43 @@
 use kernel::configfs;
 use kernel::prelude::*;
 
+#[forbid(unsafe_code)]
+mod array;
 mod bindings;
 #[forbid(unsafe_code)]
 mod clc;
 #[forbid(unsafe_code)]
 mod control;
 #[forbid(unsafe_code)]
+mod directory;
+#[forbid(unsafe_code)]
 mod fixes;
 #[forbid(unsafe_code)]
+mod handshake;
+#[forbid(unsafe_code)]
 mod hook;
+#[forbid(unsafe_code)]
+mod label;
+mod log;
+#[forbid(unsafe_code)]
+mod name;
 mod net;
 #[forbid(unsafe_code)]
 mod policy;
 #[forbid(unsafe_code)]
 mod prefix_match;
+mod rcu;
+#[forbid(unsafe_code)]
+mod rules;
+#[forbid(unsafe_code)]
+mod selector;
 #[forbid(unsafe_code)]
 mod stats;
+#[forbid(unsafe_code)]
+mod switch;
+#[forbid(unsafe_code)]
+mod table;
+mod task;
 mod trace;
 
 use control::Control;
@@ -45,6 +66,8 @@ module! {
 struct Smcify {
     #[pin]
     control: configfs::Subsystem<Control>,
+    /// Dropped last.
+    callbacks: rcu::Callbacks,
 }
 
 impl kernel::InPlaceModule for Smcify {
@@ -61,6 +84,7 @@ impl kernel::InPlaceModule for Smcify {
         let ready = hook::smc_is_there().and_then(|()| hook::can_attach());
         try_pin_init!(Self {
             control <- ready.map(|()| control::subsystem())?,
+            callbacks: rcu::Callbacks,
         })
     }
 }

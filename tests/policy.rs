@@ -43,13 +43,13 @@ proptest! {
 
     #[test]
     fn smc_is_chosen_where_tcp_would_be(request in requests()) {
-        let chosen = protocol_for(&request, Action::Smc);
+        let chosen = protocol_for(&request, || Action::Smc);
         prop_assert_eq!(chosen, reaches_tcp(&request).then_some(256));
     }
 
     #[test]
     fn nothing_is_chosen_when_default_is_tcp(request in requests()) {
-        prop_assert_eq!(protocol_for(&request, Action::Tcp), None);
+        prop_assert_eq!(protocol_for(&request, || Action::Tcp), None);
     }
 
     #[test]

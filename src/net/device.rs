@@ -15,6 +15,7 @@ use super::{
     Inet6Dev, //
 };
 use crate::bindings;
+use crate::label::Label;
 
 /// A network device.
 ///
@@ -41,6 +42,20 @@ impl NetDevice {
     pub(super) unsafe fn from_raw<'a>(dev: *const bindings::net_device) -> &'a Self {
         // SAFETY: `Self` is transparent, and the device stays by the safety requirement.
         unsafe { &*dev.cast() }
+    }
+
+    /// The device's name at this moment, in its own network namespace.
+    ///
+    /// While it is renamed a mixture of both names may come out, as for the kernel's own
+    /// readers.
+    ///
+    /// Context: any.
+    pub fn name(&self) -> Label {
+        let offset = bindings::smcify_offset_DEVICE_NAME as usize;
+        let name = self.0.get().cast_const().cast::<[u8; Label::SIZE]>();
+        // SAFETY: `self` is a live device, and the offset is that of an array of `IFNAMSIZ`
+        // bytes, which others may be writing to.
+        Label::from_field(unsafe { name.byte_add(offset).read_volatile() })
     }
 
     /// The device's IPv4 side, `__in_dev_get_rcu()`, or `None` if it does not speak IPv4.

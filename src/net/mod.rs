@@ -10,13 +10,21 @@
 //! and its siblings did up to 6.17, to test one load and use another, or to keep the
 //! device after the section, does not compile: `kunit/compile_fail/` has each as a case.
 
+#[cfg_attr(not(CONFIG_SMC_HS_CTRL_BPF), allow(dead_code))]
+mod connection;
+#[cfg_attr(not(CONFIG_SMC_HS_CTRL_BPF), allow(dead_code))]
 mod device;
 mod dst;
+// All that depends on whether the kernel has the handshake hook.
+#[cfg_attr(not(CONFIG_SMC_HS_CTRL_BPF), path = "no_hs_ctrl.rs")]
+pub mod hs_ctrl;
 mod inet;
+pub mod netns;
 pub mod smc;
 mod sock;
 mod socket;
 
+pub use connection::Connection;
 pub use device::NetDevice;
 pub use dst::Dst;
 pub use inet::{

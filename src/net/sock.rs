@@ -28,6 +28,11 @@ impl Sock {
         unsafe { &*sock.cast() }
     }
 
+    /// The `struct sock`, which lives as long as `self`.
+    pub(super) fn as_ptr(&self) -> *mut bindings::sock {
+        self.0.get()
+    }
+
     /// The route that the socket sends by, `__sk_dst_get()`, or `None` if it has none
     /// (any more). Another one may be there at the next call.
     ///

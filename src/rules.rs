@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The rules: who is given SMC, and where the SMC option is sent.
+//!
+//! Logic: against `core` and what [`crate::table`] needs. Readers take no lock, and find a
+//! rule from the moment that it is inserted until it is removed.
+
+use core::sync::atomic::{
+    AtomicBool,
+    AtomicU64,
+    Ordering::Relaxed, //
+};
+
+use crate::array::AllocError;
+use crate::label::Label;
+use crate::name::Name;
+use crate::policy::Action;
+use crate::rcu::{
+    Guard,
+    Shared, //
+};
+use crate::selector::{
+    Handshake,
+    Selectors, //
+};
+use crate::table::{
+    Key,
+    Refused,
+    Table, //
+};
+
+/// An [`Action`] that may change while it is read.
+pub struct AtomicAction(AtomicBool);
+
+impl AtomicAction {
+    /// `action`, to begin with.
+    pub const fn new(action: Action) -> Self {
+        Self(AtomicBool::new(matches!(action, Action::Smc)))
+    }
+
+    /// What it is now.
+    #[inline]
+    pub fn get(&self) -> Action {
+        match self.0.load(Relaxed) {
+            true => Action::Smc,
+            false => Action::Tcp,
+        }
+    }
+
+    /// What it is from now on.
+    pub fn set(&self, action: Action) {
+        self.0.store(action == Action::Smc, Relaxed);
+    }
+}
+
+/// What a rule says, and how often it has been asked.
+pub struct Rule {
+    /// What it says.
+    pub action: AtomicAction,
+    hits: AtomicU64,
+}
+
+impl Rule {
+    /// A rule that says `action`.
+    ///
+    /// # Errors
+    ///
+    /// [`AllocError`].
+    pub fn new(action: Action) -> Result<Shared<Self>, AllocError> {
+        Shared::new(Self {
+            action: AtomicAction::new(action),
+            hits: AtomicU64::new(0),
+        })
+    }
+
+    /// How many sockets or handshakes it has decided.
+    pub fn hits(&self) -> u64 {
+        self.hits.load(Relaxed)
+    }
+
+    /// Decides, and counts it.
+    #[inline]
+    fn decide(&self) -> Action {
+        self.hits.fetch_add(1, Relaxed);
+        self.action.get()
+    }
+}
+
+/// What is asked of the task that creates a socket; each only if a rule wants to know.
+pub trait Task {
+    /// The ids of its cgroups in the v2 hierarchy, its own first, the root's last.
+    fn cgroups(&self) -> impl Iterator<Item = u64>;
+    /// Its name.
+    fn comm(&self) -> Label;
+    /// Its effective user, as the initial user namespace counts.
+    fn euid(&self) -> u32;
+    /// The cookie of its network namespace.
+    fn netns(&self) -> u64;
+}
+
+impl Key for Label {
+    #[inline]
+    fn hash(&self) -> u64 {
+        Self::hash(self)
+    }
+}
+
+/// All rules. Writers exclude each other by a lock of the caller's.
+pub struct Rules {
+    /// What applies to sockets that no rule covers.
+    pub default: AtomicAction,
+    cgroup: Table<u64, Shared<Rule>>,
+    comm: Table<Label, Shared<Rule>>,
+    uid: Table<u64, Shared<Rule>>,
+    netns: Table<u64, Shared<Rule>>,
+    handshake: Selectors<Shared<Rule>>,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            default: AtomicAction::new(Action::Tcp),
+            cgroup: Table::default(),
+            comm: Table::default(),
+            uid: Table::default(),
+            netns: Table::default(),
+            handshake: Selectors::default(),
+        }
+    }
+}
+
+impl Rules {
+    /// What becomes of a socket of `task`: what the rule of its nearest cgroup says, or else
+    /// that of its name, its user, its network namespace, and then `default`.
+    ///
+    /// Context: any; does not sleep.
+    #[inline]
+    pub fn who(&self, task: &impl Task, guard: &Guard) -> Action {
+        let rule = self.cgroup.first(|| task.cgroups(), guard);
+        let rule = rule.or_else(|| self.comm.get(|| task.comm(), guard));
+        let rule = rule.or_else(|| self.uid.get(|| task.euid().into(), guard));
+        let rule = rule.or_else(|| self.netns.get(|| task.netns(), guard));
+        rule.map_or_else(|| self.default.get(), |rule| rule.decide())
+    }
+
+    /// Whether a SYN or SYN-ACK carries the SMC option: what the most specific rule says, and
+    /// without one it does.
+    ///
+    /// Context: any; does not sleep.
+    #[inline]
+    pub fn handshake(&self, handshake: &impl Handshake, guard: &Guard) -> Action {
+        let rule = self.handshake.get(handshake, guard);
+        rule.map_or(Action::Smc, |rule| rule.decide())
+    }
+
+    /// Adds a rule; it decides from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`], and nothing has changed.
+    ///
+    /// Context: process context, may sleep.
+    pub fn insert(&self, name: &Name, rule: Shared<Rule>) -> Result<(), Refused> {
+        match name {
+            Name::Cgroup(id) => self.cgroup.insert(*id, rule),
+            Name::Comm(comm) => self.comm.insert(*comm, rule),
+            Name::Uid(uid) => self.uid.insert((*uid).into(), rule),
+            Name::Netns(cookie) => self.netns.insert(*cookie, rule),
+            Name::Handshake(selector) => self.handshake.insert(selector, rule),
+        }
+    }
+
+    /// Takes a rule away; it decides nothing any more, but for what is being decided now.
+    ///
+    /// Context: process context, may sleep.
+    pub fn remove(&self, name: &Name) {
+        match name {
+            Name::Cgroup(id) => self.cgroup.remove(id),
+            Name::Comm(comm) => self.comm.remove(comm),
+            Name::Uid(uid) => self.uid.remove(&(*uid).into()),
+            Name::Netns(cookie) => self.netns.remove(cookie),
+            Name::Handshake(selector) => self.handshake.remove(selector),
+        }
+    }
+
+    /// How many rules are about handshakes.
+    pub fn handshakes(&self) -> usize {
+        self.handshake.count()
+    }
+}

@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Where a handshake rule applies: a conjunction of source, destination, port and egress
+//! device, and the table in which the most specific one is found.
+//!
+//! Logic: against `core` and what [`crate::table`] needs.
+//!
+//! A selector has a shape: which terms it has, and how long its prefixes are. All selectors
+//! of one shape are found by one look-up, with what the shape leaves of the handshake. So the
+//! cost grows with the number of shapes in use, which is small, not with that of the rules.
+
+use core::net::IpAddr;
+use core::sync::atomic::{
+    AtomicUsize,
+    Ordering::Relaxed, //
+};
+
+use crate::array::{
+    AllocError,
+    Array, //
+};
+use crate::label::{
+    self,
+    Label, //
+};
+use crate::rcu::{
+    self,
+    Guard,
+    Published,
+    Shared, //
+};
+use crate::table::{
+    Key,
+    Refused,
+    Table, //
+};
+
+/// An address of either family as a number in host order, and its length in bits.
+fn bits(address: IpAddr) -> (u128, u8) {
+    match address {
+        IpAddr::V4(address) => (u32::from(address).into(), 32),
+        IpAddr::V6(address) => (u128::from(address), 128),
+    }
+}
+
+/// The upper `len` of `width` bits.
+#[inline]
+fn mask(len: u8, width: u8) -> u128 {
+    match width.checked_sub(len) {
+        Some(host @ 0..=127) => u128::MAX << host,
+        _ => 0,
+    }
+}
+
+/// The addresses that share their first `len` bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prefix {
+    address: IpAddr,
+    len: u8,
+}
+
+impl Prefix {
+    /// The prefix of `len` bits at `address`; `None` if `len` is too large, if a bit is set
+    /// behind it, or if it is of IPv4 addresses in IPv6's clothes, which never match: such
+    /// connections are IPv4.
+    pub fn new(address: IpAddr, len: u8) -> Option<Self> {
+        let (bits, width) = bits(address);
+        let mapped = matches!(address, IpAddr::V6(it) if it.to_ipv4_mapped().is_some());
+        let fits = len <= width && bits & !mask(len, width) == 0 && !mapped;
+        fits.then_some(Self { address, len })
+    }
+
+    /// Both are of IPv4 addresses, or of IPv6 ones.
+    pub fn same_family(&self, other: &Self) -> bool {
+        self.address.is_ipv4() == other.address.is_ipv4()
+    }
+}
+
+/// Which connections a rule is about; what is `None` does not matter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Selector {
+    /// Where the side that connects is; of the same family as `dst`.
+    pub src: Option<Prefix>,
+    /// Where the side that listens is.
+    pub dst: Option<Prefix>,
+    /// The port it listens on, in host order; not 0.
+    pub port: Option<u16>,
+    /// The device by which this host sends.
+    pub dev: Option<Label>,
+}
+
+/// What is asked of a handshake, on either of its ends.
+pub trait Handshake {
+    /// The address of the side that connects. Never an IPv4-mapped one.
+    fn src(&self) -> IpAddr;
+    /// The address of the side that listens, likewise.
+    fn dst(&self) -> IpAddr;
+    /// The port it listens on, in host order.
+    fn port(&self) -> u16;
+    /// The device by which this host sends; asked only if a rule wants to know.
+    fn dev(&self) -> Option<Label>;
+}
+
+/// Two addresses, and how many bits each has.
+type Ends = (u128, u128, u8);
+
+/// Which terms a selector has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Shape {
+    /// The bits of an address: 32 or 128; 0 if neither `src` nor `dst` is there.
+    width: u8,
+    dst: Option<u8>,
+    src: Option<u8>,
+    port: bool,
+    dev: bool,
+}
+
+impl Shape {
+    fn of(selector: &Selector) -> Self {
+        let prefix = selector.dst.or(selector.src);
+        Self {
+            width: prefix.map_or(0, |prefix| bits(prefix.address).1),
+            dst: selector.dst.map(|prefix| prefix.len),
+            src: selector.src.map(|prefix| prefix.len),
+            port: selector.port.is_some(),
+            dev: selector.dev.is_some(),
+        }
+    }
+
+    /// Larger for what is asked first: the longest `dst`, then `src`, then `port`, `dev`.
+    fn rank(&self) -> impl Ord {
+        (self.dst, self.src, self.port, self.dev, self.width)
+    }
+
+    /// What the shape leaves of a handshake, whose addresses are `src` and `dst` of `width`
+    /// bits, if that is of its family and known.
+    #[inline]
+    fn key(&self, (src, dst, width): Ends, handshake: &impl Handshake) -> Option<Masked> {
+        if self.width != 0 && self.width != width {
+            return None;
+        }
+        Some(Masked {
+            width: self.width,
+            dst: self.dst.map(|len| (dst & mask(len, width), len)),
+            src: self.src.map(|len| (src & mask(len, width), len)),
+            port: self.port.then(|| handshake.port()),
+            dev: match self.dev {
+                true => Some(handshake.dev()?),
+                false => None,
+            },
+        })
+    }
+}
+
+/// A selector as the table knows it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Masked {
+    width: u8,
+    dst: Option<(u128, u8)>,
+    src: Option<(u128, u8)>,
+    port: Option<u16>,
+    dev: Option<Label>,
+}
+
+impl From<&Selector> for Masked {
+    fn from(selector: &Selector) -> Self {
+        let masked = |prefix: Prefix| (bits(prefix.address).0, prefix.len);
+        Self {
+            width: Shape::of(selector).width,
+            dst: selector.dst.map(masked),
+            src: selector.src.map(masked),
+            port: selector.port,
+            dev: selector.dev,
+        }
+    }
+}
+
+impl Key for Masked {
+    #[inline]
+    fn hash(&self) -> u64 {
+        let mut hash = u64::from(self.port.unwrap_or_default());
+        for (address, len) in [self.dst, self.src].into_iter().flatten() {
+            hash = label::mix(hash, address as u64 ^ (u64::from(len) << 56));
+            if self.width == 128 {
+                hash = label::mix(hash, (address >> 64) as u64);
+            }
+        }
+        label::mix(hash, self.dev.map_or(0, |dev| dev.hash()))
+    }
+}
+
+/// A shape in use, and by how many.
+struct Used {
+    shape: Shape,
+    by: AtomicUsize,
+}
+
+impl Used {
+    fn by(&self) -> usize {
+        self.by.load(Relaxed)
+    }
+}
+
+/// A table from selectors to values, which are cheap to clone.
+///
+/// Readers and writers as those of [`Table`].
+pub struct Selectors<V: Clone + Send + Sync + 'static> {
+    table: Table<Masked, V>,
+    /// The shapes of all that is in the table, most specific first.
+    shapes: Published<Array<Used>>,
+}
+
+impl<V: Clone + Send + Sync + 'static> Default for Selectors<V> {
+    fn default() -> Self {
+        Self {
+            table: Table::default(),
+            shapes: Published::new(None),
+        }
+    }
+}
+
+impl<V: Clone + Send + Sync + 'static> Selectors<V> {
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.table.len()
+    }
+
+    /// The value of the most specific selector that `handshake` meets.
+    ///
+    /// Context: any.
+    pub fn get<'g>(&'g self, handshake: &impl Handshake, guard: &'g Guard) -> Option<&'g V> {
+        let shapes = self.shapes.get(guard)?;
+        let ((src, width), (dst, _)) = (bits(handshake.src()), bits(handshake.dst()));
+        shapes
+            .iter()
+            .filter_map(|used| used.shape.key((src, dst, width), handshake))
+            .find_map(|key| self.table.get(|| key, guard))
+    }
+
+    /// Adds one; readers find it from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`], and nothing has changed.
+    ///
+    /// Context: process context, may sleep.
+    pub fn insert(&self, selector: &Selector, value: V) -> Result<(), Refused> {
+        let shape = Shape::of(selector);
+        // First the shape: one that nothing has is looked up in vain, but a selector whose
+        // shape is not known would not be found.
+        self.shape_gained(shape)?;
+        self.table
+            .insert(selector.into(), value)
+            .inspect_err(|_| self.shape_lost(shape))
+    }
+
+    /// Takes one away, if it is there.
+    ///
+    /// Context: process context, may sleep.
+    pub fn remove(&self, selector: &Selector) {
+        let before = self.count();
+        self.table.remove(&selector.into());
+        if self.count() < before {
+            self.shape_lost(Shape::of(selector));
+        }
+    }
+
+    fn shape_gained(&self, shape: Shape) -> Result<(), AllocError> {
+        match self.used(shape) {
+            0 => self.publish_shapes(Some(shape)),
+            by => {
+                self.set_used(shape, by + 1);
+                Ok(())
+            }
+        }
+    }
+
+    fn shape_lost(&self, shape: Shape) {
+        let by = self.used(shape).saturating_sub(1);
+        self.set_used(shape, by);
+        if by == 0 {
+            // Without memory it stays, and costs a look-up.
+            let _ = self.publish_shapes(None);
+        }
+    }
+
+    fn used(&self, shape: Shape) -> usize {
+        let guard = rcu::read_lock();
+        let shapes = self.shapes.get(&guard).map_or(&[][..], |all| all);
+        shapes
+            .iter()
+            .find(|used| used.shape == shape)
+            .map_or(0, Used::by)
+    }
+
+    fn set_used(&self, shape: Shape, by: usize) {
+        let guard = rcu::read_lock();
+        let shapes = self.shapes.get(&guard).map_or(&[][..], |all| all);
+        if let Some(used) = shapes.iter().find(|used| used.shape == shape) {
+            used.by.store(by, Relaxed);
+        }
+    }
+
+    /// Publishes the shapes that are in use, and `new` at its place among them.
+    fn publish_shapes(&self, new: Option<Shape>) -> Result<(), AllocError> {
+        let old = self.shapes.share();
+        let old = old.as_deref().map_or(&[][..], |all| all);
+        let rest = || {
+            old.iter()
+                .filter(|used| used.by() > 0 && Some(used.shape) != new)
+                .map(|used| (used.shape, used.by()))
+        };
+        let ahead = |shape: &Shape| new.is_some_and(|new| shape.rank() > new.rank());
+        let all = rest()
+            .filter(|(shape, _)| ahead(shape))
+            .chain(new.map(|new| (new, 1)))
+            .chain(rest().filter(|(shape, _)| !ahead(shape)));
+        let len = rest().count() + usize::from(new.is_some());
+        let shapes = Array::new(
+            len,
+            all.map(|(shape, by)| Used {
+                shape,
+                by: AtomicUsize::new(by),
+            }),
+        )?;
+        self.shapes.set(Some(Shared::new(shapes)?));
+        Ok(())
+    }
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Binding: what rules ask of the task that creates a socket.
+//!
+//! C headers: `include/linux/sched.h`, `include/linux/cgroup-defs.h`,
+//! `include/net/net_namespace.h`.
+
+use kernel::bindings::{
+    capable,
+    cgroup,
+    task_struct,
+    CAP_NET_ADMIN,
+    PF_IO_WORKER, //
+};
+use kernel::current;
+use kernel::prelude::*;
+use kernel::sync::rcu;
+
+use crate::bindings;
+use crate::label::Label;
+use crate::net::netns;
+use crate::rules;
+
+/// Whether the current task may administer networks, in the initial user namespace: `root` of
+/// a container of its own user namespace may not, even if it is the host's user 0.
+///
+/// # Errors
+///
+/// `EPERM`.
+///
+/// Context: process context.
+pub fn may_administer() -> Result {
+    // SAFETY: An FFI call without requirements.
+    match unsafe { capable(CAP_NET_ADMIN as c_int) } {
+        true => Ok(()),
+        false => Err(EPERM),
+    }
+}
+
+/// The task that runs.
+///
+/// # Invariants
+///
+/// The pointer is that of the current task, and the guard holds what the task points to.
+pub struct Current<'g> {
+    task: *const task_struct,
+    _guard: &'g rcu::Guard,
+}
+
+impl Current<'_> {
+    /// Calls `ask` with the current task.
+    ///
+    /// Context: process context, with preemption possibly off; does not sleep.
+    #[inline]
+    pub fn with<T>(ask: impl FnOnce(&Current<'_>, &rcu::Guard) -> T) -> T {
+        let (task, guard) = (current!().as_ptr().cast_const(), &rcu::read_lock());
+        // INVARIANT: `ask` returns before this task does anything else.
+        let _guard = guard;
+        ask(&Current { task, _guard }, guard)
+    }
+}
+
+impl rules::Task for Current<'_> {
+    #[inline]
+    fn cgroups(&self) -> impl Iterator<Item = u64> {
+        // SAFETY: By the type invariant; `cgroups` is never null, and is released after a
+        // grace period when the task is moved to others.
+        let own = unsafe { (*(*self.task).cgroups).dfl_cgrp };
+        // SAFETY: A `css_set` holds its cgroups.
+        let left = unsafe { (*own).level } as usize + 1;
+        Cgroups {
+            // SAFETY: The offset is that of a member.
+            ancestors: unsafe { own.byte_add(bindings::smcify_offset_CGROUP_ANCESTORS as usize) }
+                .cast(),
+            left,
+            _task: self,
+        }
+    }
+
+    /// For a worker of io_uring, that of the program that it works for.
+    #[inline]
+    fn comm(&self) -> Label {
+        // SAFETY: By the type invariant. The group leader stays as long as the task. Whoever
+        // changes a name meanwhile leaves a mixture of both, and a NUL at the end.
+        let comm = unsafe {
+            let task = match (*self.task).flags & PF_IO_WORKER {
+                0 => self.task,
+                _ => (*self.task).group_leader,
+            };
+            (*task).comm
+        };
+        Label::from_field(comm)
+    }
+
+    /// `current_euid()`, as the kernel itself keeps it.
+    #[inline]
+    fn euid(&self) -> u32 {
+        // SAFETY: By the type invariant; nobody but the task itself changes its credentials.
+        unsafe { (*(*self.task).cred).euid.val }
+    }
+
+    #[inline]
+    fn netns(&self) -> u64 {
+        // SAFETY: By the type invariant. Only a task that has begun to exit has no `nsproxy`,
+        // and that creates no sockets. Nobody but the task itself changes it.
+        unsafe { netns::cookie((*(*self.task).nsproxy).net_ns.cast()) }
+    }
+}
+
+/// The ids of a cgroup and of those above it, the root's last.
+///
+/// # Invariants
+///
+/// `ancestors` points to at least `left` cgroups, which are held while the task is borrowed.
+struct Cgroups<'t, 'g> {
+    ancestors: *const *const cgroup,
+    left: usize,
+    _task: &'t Current<'g>,
+}
+
+impl Iterator for Cgroups<'_, '_> {
+    type Item = u64;
+
+    #[inline]
+    fn next(&mut self) -> Option<u64> {
+        // INVARIANT: One less.
+        self.left = self.left.checked_sub(1)?;
+        // SAFETY: By the type invariant. A cgroup holds its node and its ancestors.
+        Some(unsafe { (*(**self.ancestors.add(self.left)).kn).id })
+    }
+}
