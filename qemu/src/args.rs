@@ -70,6 +70,9 @@ pub struct Machine {
     /// Processors of a guest.
     #[arg(long, default_value_t = 2, value_name = "N")]
     pub cpus: u32,
+    /// Let the guest's clock count instructions, one nanosecond each, on one processor.
+    #[arg(long, conflicts_with = "cpus")]
+    pub count: bool,
 }
 
 #[derive(Args, Debug)]

@@ -36,6 +36,8 @@ pub struct Boot<'a> {
     pub content: Content,
     pub memory: u32,
     pub cpus: u32,
+    /// Whether the guest's clock counts instructions.
+    pub counts: bool,
     /// Whether KASAN goes on after its first report.
     pub multi_shot: bool,
     pub timeout: Option<Duration>,
@@ -92,7 +94,9 @@ impl Boot<'_> {
                 accel: self.bench.accel,
                 memory: self.memory,
                 cpus: self.cpus,
+                counts: self.counts,
                 multi_shot: self.multi_shot,
+                leaks: self.content.leaks || self.interactive,
                 node: (!alone).then_some(node),
                 interactive: self.interactive,
             },

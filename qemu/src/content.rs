@@ -18,13 +18,16 @@ use crate::image::Image;
 use crate::kmod::Kmods;
 use crate::tree::Tree;
 
-/// Debian's programs that every guest has, as far as the root has them.
+/// Debian's programs for whoever works in a guest, as far as the root has them.
 const TOOLS: &str = "\
     bash sh env true false test [ echo printf cat tee head tail wc sort uniq cut tr seq sleep timeout \
     ls ln cp mv rm mkdir rmdir touch chmod chown stat readlink realpath basename dirname mktemp dd df du \
     md5sum sha256sum od xxd hexdump date id uname hostname nproc kill sync expr yes tty stty clear \
     grep sed awk find xargs less ps free dmesg mount umount lsof strace taskset unshare nsenter setpriv \
     insmod rmmod lsmod modinfo sysctl ip ss tc bridge rdma bpftool iperf3 nc smcss smc_run smcr smcd";
+
+/// Those of them that the scenarios run.
+const SCENARIO_TOOLS: &str = "bash sh true sleep ip nsenter iperf3";
 
 /// Other files of the root, as far as it has them: what the C library loads when
 /// a thread is cancelled, and what makes a terminal nicer.
@@ -50,6 +53,8 @@ pub struct Content {
     pub rxe: bool,
     /// Whether to look for leaks when the command is over.
     pub leaks: bool,
+    /// Whether somebody may want Debian's tools there.
+    pub tools: bool,
     /// How many guests there are.
     pub nodes: u8,
     /// What to run; a shell when empty.
@@ -101,7 +106,8 @@ impl Content {
         if let Some(program) = command.first_mut() {
             *program = self.add_program(&mut image, &source, program)?;
         }
-        add_tools(&mut image, &source)?;
+        let tools = if self.tools { TOOLS } else { SCENARIO_TOOLS };
+        add_tools(&mut image, &source, tools)?;
         let plan = Plan {
             modules: self.add_modules(&mut image, ground, bench)?,
             ueid: self.ueid.then(|| "SMCIFY-LAB".to_string()),
@@ -223,8 +229,8 @@ pub fn write(plan: &Plan, node: u8, image: &mut Image, to: &Path) -> Result<()> 
     image.write(to)
 }
 
-fn add_tools(image: &mut Image, source: &Source) -> Result<()> {
-    let tools = TOOLS
+fn add_tools(image: &mut Image, source: &Source, tools: &str) -> Result<()> {
+    let tools = tools
         .split_whitespace()
         .filter_map(|tool| source.root.find(tool));
     let others = OTHERS

@@ -155,7 +155,8 @@ pub fn new_run(what: &str) -> Result<PathBuf> {
     }
 }
 
-/// Builds the guest's programs and says where they are.
+/// Builds the guest's programs and says where they are. Debug information is most of their
+/// size, and unpacking an initramfs a part of every boot.
 fn build_guest() -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
     let target_dir = setup::checkout().join("target");
@@ -166,6 +167,8 @@ fn build_guest() -> Result<PathBuf> {
         "--release",
         "--package",
         "guest",
+        "--package",
+        "smcify-cli",
         "--target",
         TARGET,
     ]);
@@ -173,7 +176,7 @@ fn build_guest() -> Result<PathBuf> {
     build.current_dir(setup::checkout());
     build.env(
         "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS",
-        "-C target-feature=+crt-static",
+        "-C target-feature=+crt-static -C strip=debuginfo",
     );
     let status = build
         .status()

@@ -43,11 +43,15 @@ const INDEX: &str = "proof/index.html";
 const WITHOUT: &str = "-without";
 const WITH: &str = "-with";
 
+/// What is shown beside the rows: the same client, at its worst.
+const MUTATIONS: &str = "clc-mutations-10000";
+
 /// `lab proof`; returns the status to end with.
 pub fn proof() -> Result<u8> {
     let ground = Ground::prepare(&[KERNEL], &[STEP])?;
     let bench = ground.bench(&KERNEL)?;
     let listed = listed(&ground)?;
+    let mutations = groups(&listed, &[KERNEL], &[MUTATIONS.into()])?;
     let paired = |one: &&Listed| one.name.ends_with(WITHOUT) || one.name.ends_with(WITH);
     let paired: Vec<_> = listed.into_iter().filter(|one| paired(&one)).collect();
     let texts: Vec<_> = names(&paired)
@@ -55,10 +59,14 @@ pub fn proof() -> Result<u8> {
         .map(|name| Ok((text::text(&name)?, name)))
         .collect::<Result<_>>()?;
     let step = ground.progress.step(STEP);
-    let groups = groups(&paired, &[KERNEL], &[])?;
+    let mut groups = groups(&paired, &[KERNEL], &[])?;
+    groups.extend(mutations);
     let wents = scenarios::run(&ground, &[(&KERNEL, &bench)], groups, &step)?;
     step.done();
 
+    let survived = wents
+        .iter()
+        .any(|went| went.group.names == [MUTATIONS] && went.tally.good());
     let mut rows = Vec::new();
     for (text, name) in texts {
         rows.push(row(&ground, &bench, name, text, &paired, &wents)?);
@@ -73,7 +81,7 @@ pub fn proof() -> Result<u8> {
         }
     }
     let page = Page {
-        facts: facts(&ground.root, &bench)?,
+        facts: facts(&ground.root, &bench, survived)?,
         config: KERNEL.kernel().fragments()?,
         rows,
         good: tally.good(),
@@ -177,7 +185,7 @@ fn run(listed: &Listed, wents: &[Went]) -> Result<Run> {
 }
 
 /// What the page was made with: a name and a value each.
-fn facts(root: &Root, bench: &Bench) -> Result<Vec<(&'static str, String)>> {
+fn facts(root: &Root, bench: &Bench, survived: bool) -> Result<Vec<(&'static str, String)>> {
     let said = |program: &str, arguments: &[&str]| -> Result<String> {
         let output = root.command(program).args(arguments).output();
         let output = output.with_context(|| format!("cannot run {program}"))?;
@@ -188,6 +196,10 @@ fn facts(root: &Root, bench: &Bench) -> Result<Vec<(&'static str, String)>> {
         Accel::Kvm => "KVM",
         Accel::Tcg => "TCG, which emulates the processor",
     };
+    let outcome = match survived {
+        true => "no complaint of the kernel, and the listener went on serving",
+        false => "not survived: see the output of the command",
+    };
     Ok(vec![
         ("Date", said("date", &["-u", "+%-d %B %Y, %H:%M UTC"])?),
         ("Kernel", format!("Linux {}", bench.built.release)),
@@ -196,5 +208,6 @@ fn facts(root: &Root, bench: &Bench) -> Result<Vec<(&'static str, String)>> {
         ("Rust compiler", said("rustc", &["--version"])?),
         ("Emulator", said("qemu-system-x86_64", &["--version"])?),
         ("Guests", format!("2 processors, 2 GiB, by {accel}")),
+        ("10,000 malformed CLC Proposals", outcome.to_string()),
     ])
 }

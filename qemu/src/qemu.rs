@@ -23,6 +23,26 @@ pub enum Accel {
     Tcg,
 }
 
+impl Accel {
+    fn arguments(self) -> &'static [&'static str] {
+        match self {
+            Self::Kvm => &["-accel", "kvm", "-cpu", "max"],
+            // The features of later processors cost an emulator a third of a boot.
+            Self::Tcg => &["-accel", "tcg,thread=multi", "-cpu", "Nehalem-v1"],
+        }
+    }
+}
+
+/// Virtual time goes on by one nanosecond with each instruction, and skips what is waited.
+const COUNTING: &[&str] = &[
+    "-icount",
+    "shift=0,sleep=off",
+    "-accel",
+    "tcg,thread=single",
+    "-cpu",
+    "Nehalem-v1",
+];
+
 /// The kernel log of a guest, below its directory.
 pub const SERIAL: &str = "serial.log";
 /// The kernel that a guest boots, below its directory.
@@ -57,10 +77,15 @@ pub struct Shape {
     pub accel: Accel,
     pub memory: u32,
     pub cpus: u32,
+    /// Whether its clock counts instructions, a nanosecond each, on one processor: what it
+    /// measures is then the same on every host, however busy.
+    pub counts: bool,
     /// Which of the guests on a network it is, if there is a network.
     pub node: Option<u8>,
     /// Whether KASAN goes on after its first report.
     pub multi_shot: bool,
+    /// Whether leaks can be looked for. A kernel that can notes where each object comes from.
+    pub leaks: bool,
     /// Whether QEMU owns the terminal.
     pub interactive: bool,
 }
@@ -68,8 +93,12 @@ pub struct Shape {
 impl Shape {
     /// QEMU, ready to be started, for the guest whose files are in `dir`.
     pub fn command(&self, root: &Root, dir: &Path) -> Command {
-        let mut qemu = bare(root, self.accel, dir);
-        qemu.args(["-smp", &self.cpus.to_string()]);
+        let (accel, cpus) = match self.counts {
+            true => (COUNTING, 1),
+            false => (self.accel.arguments(), self.cpus),
+        };
+        let mut qemu = bare(root, accel, dir);
+        qemu.args(["-smp", &cpus.to_string()]);
         qemu.args(["-m", &format!("{}M", self.memory)]);
         qemu.args(["-initrd", INITRAMFS]);
         qemu.args(["-append", &self.kernel_line()]);
@@ -91,11 +120,16 @@ impl Shape {
 
     fn kernel_line(&self) -> String {
         let mut line = format!("{KERNEL_LINE} console=ttyS0");
-        if self.accel == Accel::Tcg {
+        if self.counts {
+            line += " tsc=nowatchdog no_timer_check tsc_early_khz=1000000";
+        } else if self.accel == Accel::Tcg {
             // An emulated processor is too slow for the kernel's idea of a watchdog's patience.
             line += " tsc=nowatchdog no_timer_check";
             // Nor may it measure it: the timer that it would measure it by is late on a busy host.
             line += &format!(" tsc_early_khz={}", tsc::khz());
+        }
+        if !self.leaks {
+            line += " kmemleak=off";
         }
         if self.multi_shot {
             line += " kasan_multi_shot";
@@ -105,7 +139,7 @@ impl Shape {
 }
 
 /// What every QEMU of ours is: one kernel, one serial line, nothing else.
-fn bare(root: &Root, accel: Accel, dir: &Path) -> Command {
+fn bare(root: &Root, accel: &[&str], dir: &Path) -> Command {
     let mut qemu = root.command("qemu-system-x86_64");
     qemu.current_dir(dir);
     qemu.args([
@@ -115,11 +149,7 @@ fn bare(root: &Root, accel: Accel, dir: &Path) -> Command {
         "-display",
         "none",
     ]);
-    match accel {
-        Accel::Kvm => qemu.args(["-accel", "kvm", "-cpu", "max"]),
-        // The features of later processors cost an emulator a third of a boot.
-        Accel::Tcg => qemu.args(["-accel", "tcg,thread=multi", "-cpu", "Nehalem-v1"]),
-    };
+    qemu.args(accel);
     qemu.args(MACHINE).args(["-kernel", KERNEL]);
     qemu.args(["-serial", &format!("file:{SERIAL}")]);
     qemu
@@ -169,7 +199,7 @@ fn starts_with_kvm(root: &Root, image: &Path, dir: &Path) -> Result<bool> {
     fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
     let kernel = dir.join(KERNEL);
     fs::copy(image, &kernel).with_context(|| format!("cannot copy {}", image.display()))?;
-    let mut qemu = bare(root, Accel::Kvm, dir);
+    let mut qemu = bare(root, Accel::Kvm.arguments(), dir);
     qemu.args(["-smp", "2", "-m", "1G", "-append", "console=ttyS0 panic=-1"]);
     qemu.stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -60,6 +60,7 @@ fn content(machine: &Machine) -> Content {
         with: machine.with.clone(),
         module: !machine.no_module,
         ueid: !machine.no_ueid,
+        tools: true,
         ..Content::default()
     }
 }
@@ -74,6 +75,7 @@ fn start(machine: &Machine, content: Content, timeout: Option<Duration>) -> Resu
         content,
         memory: machine.memory,
         cpus: machine.cpus,
+        counts: machine.count,
         multi_shot: false,
         timeout,
         interactive: timeout.is_none(),

@@ -37,7 +37,9 @@ const TIMEOUT: Duration = Duration::from_secs(900);
 pub struct Group {
     pub kernel: KernelName,
     pub nodes: u8,
-    pub alone: bool,
+    pub guest: String,
+    pub waits: bool,
+    pub counts: bool,
     pub names: Vec<String>,
     /// The reports that each of its scenarios provokes. Such scenarios share a boot only
     /// with others of the kind.
@@ -71,15 +73,19 @@ pub struct Went {
 }
 
 /// Runs the groups, as many at a time as there are processors: much of a guest's
-/// life is waiting, or the work of one of its processors. They come back in the order
+/// life is waiting, or the work of one of its processors; with one guest more they would
+/// wait for each other's. Those that wait more than they work run beside. They come back in the order
 /// in which they ended.
 pub fn run(
     ground: &Ground,
     benches: &[(&KernelName, &Bench)],
-    groups: Vec<Group>,
+    mut groups: Vec<Group>,
     step: &Step,
 ) -> Result<Vec<Went>> {
     let workers = thread::available_parallelism().map_or(1, usize::from);
+    // Those of many scenarios last, side by side: none is left to run on alone at the end.
+    groups.sort_by_key(|group| group.names.len());
+    let (beside, groups): (Vec<_>, Vec<_>) = groups.into_iter().partition(|group| group.waits);
     let workers = workers.min(groups.len());
     let queue = Mutex::new(groups.into_iter());
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
@@ -89,14 +95,20 @@ pub fn run(
         boot(ground, bench, group, step)
     };
     let done = Mutex::new(Vec::new());
+    let run = |group: Group| {
+        let went = one(group);
+        done.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(went);
+    };
     thread::scope(|scope| {
+        for group in beside {
+            scope.spawn(|| run(group));
+        }
         for _ in 0..workers {
             scope.spawn(|| {
                 while let Some(group) = next() {
-                    let went = one(group);
-                    done.lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .push(went);
+                    run(group);
                 }
             });
         }
@@ -138,7 +150,8 @@ pub fn groups(listed: &[Listed], kernels: &[KernelName], names: &[String]) -> Re
                 group.kernel == *kernel
                     && group.nodes == one.nodes
                     && group.expects.is_empty() == one.expects.is_empty()
-                    && !(group.alone || one.alone)
+                    && group.counts == one.counts
+                    && group.guest == one.guest
             };
             let provoked =
                 (!one.expects.is_empty()).then(|| (one.name.clone(), one.expects.clone()));
@@ -150,7 +163,9 @@ pub fn groups(listed: &[Listed], kernels: &[KernelName], names: &[String]) -> Re
                 None => groups.push(Group {
                     kernel: kernel.clone(),
                     nodes: one.nodes,
-                    alone: one.alone,
+                    guest: one.guest.clone(),
+                    waits: one.waits,
+                    counts: one.counts,
                     names: vec![one.name.clone()],
                     expects: provoked.into_iter().collect(),
                 }),
@@ -170,13 +185,15 @@ fn boot(ground: &Ground, bench: &Bench, group: Group, step: &Step) -> Result<Wen
             ueid: true,
             rxe: group.nodes > 1,
             // What is used after its end may leak on the way.
-            leaks: group.expects.is_empty(),
+            // And where instructions are counted, looking for leaks would count as well.
+            leaks: group.expects.is_empty() && !group.counts,
             nodes: group.nodes,
             command: group.command(),
             ..Content::default()
         },
         memory: 2048,
         cpus: 2,
+        counts: group.counts,
         multi_shot: !group.expects.is_empty(),
         timeout: Some(TIMEOUT),
         interactive: false,
@@ -289,7 +306,9 @@ mod tests {
             shows: String::new(),
             kernels: kernels.iter().map(|it| it.to_string()).collect(),
             nodes,
-            alone: name == "alone",
+            guest: name.strip_prefix("apart-").unwrap_or_default().into(),
+            counts: false,
+            waits: false,
             expects: Vec::new(),
         }
     }
@@ -299,7 +318,7 @@ mod tests {
         let listed = [
             scenario("a", &["fixed", "vulnerable"], 1),
             scenario("b", &["fixed"], 2),
-            scenario("alone", &["fixed"], 1),
+            scenario("apart-x", &["fixed"], 1),
             scenario("c", &["fixed"], 1),
         ];
         let both = [KernelName::Fixed, KernelName::Vulnerable];
@@ -311,7 +330,7 @@ mod tests {
         let expected = [
             ("fixed", "a c"),
             ("fixed, 2 guests", "b"),
-            ("fixed", "alone"),
+            ("fixed", "apart-x"),
             ("vulnerable", "a"),
         ];
         assert_eq!(

@@ -78,6 +78,7 @@ fn scenarios(ground: &Ground, bench: &Bench, group: &Group) -> Result<Tally> {
     let content = Content {
         ueid: true,
         leaks: true,
+        tools: true,
         nodes: 1,
         command: group.command(),
         ..Content::default()

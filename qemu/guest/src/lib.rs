@@ -7,9 +7,13 @@ use serde::Serialize;
 /// Where the boot plan lies in the initramfs.
 pub const PLAN: &str = "/lab.json";
 
-/// The binaries of this crate and where the initramfs must have them.
-/// `/init` is `guest` once more.
-pub const PROGRAMS: [(&str, &str); 2] = [("guest", "/bin/guest"), ("transfer", "/bin/transfer")];
+/// The binaries of this crate, and the `smcify` command, and where the initramfs must have
+/// them. `/init` is `guest` once more.
+pub const PROGRAMS: [(&str, &str); 3] = [
+    ("guest", "/bin/guest"),
+    ("transfer", "/bin/transfer"),
+    ("smcify", "/bin/smcify"),
+];
 
 /// What PID 1 is to do, as JSON at [`PLAN`].
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -45,8 +49,12 @@ pub struct Listed {
     pub kernels: Vec<String>,
     /// How many guests it needs.
     pub nodes: u8,
-    /// Whether it wants a guest of its own, for the time that it takes.
-    pub alone: bool,
+    /// Which others it may share a guest with: those that say the same.
+    pub guest: String,
+    /// Whether it waits more than it works.
+    pub waits: bool,
+    /// Whether it needs a clock that counts instructions.
+    pub counts: bool,
     /// The reports that the kernel must print meanwhile; it may print no other.
     pub expects: Vec<Expected>,
 }

@@ -2,11 +2,12 @@
 //! The guest's one binary: PID 1, the scenarios, the demonstration.
 
 mod bpf;
+mod cgroup;
 mod clc;
 mod demo;
 mod descriptor;
-mod diag;
 mod hole;
+mod hs_ctrl;
 mod init;
 mod iperf;
 mod kmemleak;
@@ -16,11 +17,11 @@ mod livepatch;
 mod locks;
 mod module;
 mod net;
-mod netlink;
 mod netns;
 mod pair;
 mod parcel;
 mod rcu;
+mod rule;
 mod scenario;
 mod smc;
 mod smcify;
@@ -28,6 +29,8 @@ mod task;
 mod ulp;
 mod until;
 
+use smc_netlink::diag;
+use smc_netlink::request as netlink;
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: guest list [--json] | check [NAME…] | scenario NAME… | demo";
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         "check" => scenario::check(rest),
         "scenario" if !rest.is_empty() => scenario::check(rest),
         "demo" => demo::run(),
+        "intrude" => scenario::intrude(rest),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

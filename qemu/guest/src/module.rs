@@ -10,6 +10,7 @@ use nix::kmod::delete_module;
 use nix::kmod::finit_module;
 use std::ffi::CString;
 use std::fs::File;
+use std::fs::read_to_string;
 use std::path::Path;
 
 /// Loads the module at `path`; the inner result is the kernel's answer.
@@ -32,6 +33,13 @@ pub fn try_unload(name: &str) -> Result<Result<(), Errno>> {
 /// Unloads the module `name`.
 pub fn unload(name: &str) -> Result<()> {
     try_unload(name)?.with_context(|| format!("rmmod {name}"))
+}
+
+/// How many references of the module `name` there are.
+pub fn references(name: &str) -> Result<u64> {
+    let path = Path::new("/sys/module").join(name).join("refcnt");
+    let text = read_to_string(&path).with_context(|| path.display().to_string())?;
+    Ok(text.trim_end().parse()?)
 }
 
 /// Whether the module `name` is loaded, and not built in.

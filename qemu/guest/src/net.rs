@@ -117,6 +117,14 @@ pub fn without_detection(name: &str) -> Result<()> {
     write(&path, "0").with_context(|| path)
 }
 
+/// Gives a device another name.
+pub fn rename(name: &str, new: &str) -> Result<()> {
+    let body = ifinfomsg(index(name)?, 0).string(IFLA_IFNAME, new)?;
+    request(NlFamily::Route, RTM_NEWLINK, NlmF::empty(), body)
+        .with_context(|| format!("{name} is not renamed"))?;
+    Ok(())
+}
+
 /// Moves a device to a namespace. It comes out down, and without its addresses.
 pub fn move_to(name: &str, netns: &Netns) -> Result<()> {
     let fd = netns.as_fd().as_raw_fd().to_ne_bytes();

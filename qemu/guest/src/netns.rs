@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Network namespaces beside the guest's own.
 
+use crate::task::joined;
 use anyhow::Context;
 use anyhow::Result;
-use anyhow::anyhow;
 use nix::sched::CloneFlags;
 use nix::sched::setns;
 use nix::sched::unshare;
+use socket2::Domain;
+use socket2::Socket;
+use socket2::Type;
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::os::fd::BorrowedFd;
@@ -40,7 +43,27 @@ impl AsFd for Netns {
     }
 }
 
+mod sockopt {
+    use nix::getsockopt_impl;
+    use nix::sockopt_impl;
+
+    sockopt_impl!(
+        /// `SO_NETNS_COOKIE`.
+        Cookie,
+        GetOnly,
+        libc::SOL_SOCKET,
+        libc::SO_NETNS_COOKIE,
+        u64
+    );
+}
+
+/// The number of the calling thread's namespace, which no other ever has.
+pub fn cookie() -> Result<u64> {
+    let socket = Socket::new(Domain::UNIX, Type::DGRAM, None)?;
+    nix::sys::socket::getsockopt(&socket, sockopt::Cookie).context("SO_NETNS_COOKIE")
+}
+
 /// Runs `run` in a thread of its own, since a namespace is a thread's.
 fn elsewhere<T: Send>(run: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-    scope(|threads| threads.spawn(run).join()).map_err(|_| anyhow!("a thread panicked"))?
+    scope(|threads| joined(threads.spawn(run)))
 }

@@ -168,6 +168,9 @@ impl Server {
             };
             ends.push(parsed::<Side>(&line)?);
         }
+        // Both hold their connection still: no transfer is too short to be seen.
+        went.client.extend(carriers_of(pids.0)?);
+        went.server.extend(carriers_of(pids.1)?);
         client.finish("client")?;
         self.program.finish("server")?;
         for end in &ends {

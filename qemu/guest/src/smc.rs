@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-//! SMC's own settings, through its generic netlink families.
+//! SMC's settings as the scenarios need them: the lab's user EID, networks without a device.
 
 use crate::netlink::generic;
 use anyhow::Result;
-use anyhow::ensure;
+pub use smc_netlink::smc::add_ueid;
+pub use smc_netlink::smc::remove_ueid;
 use std::ffi::CStr;
 use std::ffi::CString;
-
-const GENL: &str = "SMC_GEN_NETLINK";
-const ADD_UEID: u8 = 10;
-const REMOVE_UEID: u8 = 11;
-const EID_ENTRY: u16 = 1;
 
 const PNETID: &str = "SMC_PNETID";
 const PNETID_ADD: u8 = 2;
@@ -21,26 +17,6 @@ const PNETID_IBNAME: u16 = 3;
 
 /// The user EID of the lab.
 pub const UEID: &str = "SMCIFY-LAB";
-
-/// An EID as the kernel takes it: 32 bytes, space padded, then a NUL.
-fn padded(eid: &str) -> Result<Vec<u8>> {
-    ensure!(
-        (1..=32).contains(&eid.len()),
-        "user EID {eid:?} is {} bytes long; 1 to 32 are allowed",
-        eid.len()
-    );
-    Ok(format!("{eid:<32}\0").into_bytes())
-}
-
-/// Adds a user EID.
-pub fn add_ueid(eid: &str) -> Result<()> {
-    generic(GENL, ADD_UEID, &[(EID_ENTRY, &padded(eid)?)]).map(drop)
-}
-
-/// Takes a user EID away again.
-pub fn remove_ueid(eid: &str) -> Result<()> {
-    generic(GENL, REMOVE_UEID, &[(EID_ENTRY, &padded(eid)?)]).map(drop)
-}
 
 /// A physical network that the SMC-D loopback device is on, and no other device but those
 /// that join. Undone when dropped.
@@ -71,7 +47,7 @@ impl Network {
             (PNETID_NAME, self.0.to_bytes_with_nul()),
             (kind, device.to_bytes_with_nul()),
         ];
-        generic(PNETID, PNETID_ADD, &attrs).map(drop)
+        generic(PNETID, PNETID_ADD, &attrs)
     }
 }
 
@@ -95,20 +71,5 @@ impl NoDevice {
     pub fn hide() -> Result<Self> {
         let _network = Network::of_loopback(c"NOWHERE")?;
         Ok(Self { _network })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::padded;
-
-    #[test]
-    fn an_eid_is_padded_with_spaces() {
-        let eid = padded("SMCIFY-LAB").expect("a valid EID");
-        assert_eq!(eid.len(), 33);
-        assert_eq!(&eid[9..12], b"B  ");
-        assert_eq!(eid[32], 0);
-        assert!(padded("").is_err());
-        assert!(padded(&"X".repeat(33)).is_err());
     }
 }

@@ -53,6 +53,11 @@ impl Smcify {
         attribute("version")
     }
 
+    /// Reads `handshake`.
+    pub fn handshake(&self) -> Result<String> {
+        attribute("handshake")
+    }
+
     /// Reads `stats`.
     pub fn stats(&self) -> Result<Stats> {
         Stats::parse(&attribute("stats")?)

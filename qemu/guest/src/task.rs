@@ -10,7 +10,13 @@ use std::fs::read_to_string;
 use std::path::PathBuf;
 use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
+use std::thread::ScopedJoinHandle;
 use std::thread::spawn;
+
+/// Waits for a thread of a scope, and for what it found.
+pub fn joined<T>(thread: ScopedJoinHandle<Result<T>>) -> Result<T> {
+    thread.join().map_err(|_| anyhow!("a thread panicked"))?
+}
 
 /// A thread that does one thing, which the kernel may keep it from.
 pub struct Task<T> {

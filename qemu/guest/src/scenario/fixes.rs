@@ -4,10 +4,14 @@
 
 use super::BOTH;
 use super::Report;
+use super::clc::MATCH;
 use super::kernel;
 use super::same;
 use super::transfer::LOOPBACKS;
 use crate::diag::Carrier;
+use crate::kmsg::Follow;
+use crate::livepatch::PRFX_MATCH;
+use crate::livepatch::Patched;
 use crate::pair::transfer;
 use crate::smcify::Fix;
 use crate::smcify::Smcify;
@@ -57,6 +61,55 @@ pub fn run(report: &mut Report) -> Result<()> {
 
     all(&smcify, "auto")?;
     report.check("auto again", same("fixes", &states, &smcify.fixes()?));
+    report.check("rmmod", smcify.unload());
+    report.check("nothing is left", nothing_left());
+    // Where the kernel has the fix, nobody's place is wanted.
+    if kernel()? == "vulnerable" {
+        report.group("a livepatch was there first", |report| {
+            if let Err(e) = busy(report, &states) {
+                report.check("runs to its end", Err(e));
+            }
+        });
+    }
+    Ok(())
+}
+
+/// What a livepatch has is left to it, said, and taken once it is gone.
+fn busy(report: &mut Report, states: &[Fix]) -> Result<()> {
+    let livepatch = Patched::load(PRFX_MATCH)?;
+    let mut log = Follow::now()?;
+    let smcify = Smcify::load()?;
+    let but_one: Vec<Fix> = states
+        .iter()
+        .map(|it| match it.function == MATCH {
+            true => fix(MATCH, &it.mode, "busy"),
+            false => it.clone(),
+        })
+        .collect();
+    let found = smcify.fixes()?;
+    report.check(
+        "busy, and the others active",
+        same("fixes", &but_one, &found),
+    );
+    let said = log.lines();
+    let is = |line: &String| line.contains(MATCH) && line.contains("redirected by somebody else");
+    let one = same(
+        "lines in the log",
+        1,
+        said.iter().filter(|line| is(line)).count(),
+    );
+    report.check("the log says so", one);
+    smcify.set_fix(MATCH, "on")?;
+    let on = smcify.fixes()?.into_iter().find(|it| it.function == MATCH);
+    let still = same("the fix", Some(fix(MATCH, "on", "busy")), on);
+    report.check("on does not force it", still);
+    livepatch.remove()?;
+    smcify.set_fix(MATCH, "auto")?;
+    let found = smcify.fixes()?;
+    report.check(
+        "the livepatch gone: active",
+        same("fixes", states, &found[..]),
+    );
     report.check("rmmod", smcify.unload());
     report.check("nothing is left", nothing_left());
     Ok(())

@@ -2,10 +2,17 @@
 //! rmmod while threads are inside each of the functions that are fixed.
 //!
 //! In three of them a call sleeps while smcify holds the device of its connection: there the
-//! scenario keeps the threads, has smcify unloaded, and lets them go. `smc_ulp_init()` never
-//! sleeps: there the threads call without pause, while smcify comes and goes.
+//! scenario keeps the threads, has smcify unloaded, and lets them go.
+//!
+//! The other two never sleep, so that nobody can be kept inside them: there the threads call
+//! without pause while smcify comes and goes, and calls must have come and gone during rmmod.
+//! Those of `smc_clc_prfx_match()` are made by the kernel's workers, on behalf of hand-made
+//! clients that propose.
 
 use super::Report;
+use super::clc;
+use super::clc::Street;
+use super::clc::keep_on;
 use super::egress::BEFORE;
 use super::egress::BY_TCPSK;
 use super::egress::Case;
@@ -23,11 +30,12 @@ use crate::smc::NoDevice;
 use crate::smcify::Smcify;
 use crate::smcify::nothing_left;
 use crate::task::Task;
+use crate::task::joined;
 use crate::ulp;
 use crate::until::until;
 use anyhow::Result;
-use anyhow::anyhow;
 use anyhow::bail;
+use anyhow::ensure;
 use nix::errno::Errno;
 use std::net::Ipv4Addr;
 use std::net::TcpListener;
@@ -45,7 +53,10 @@ const THREADS: usize = 8;
 /// mangled name, so the one in Rust.
 const HOLD_DROP: &str = "_R";
 /// How often smcify comes and goes over a function that does not sleep.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 2;
+/// How long the way back to a client is that proposes. Without it, insmod and rmmod would wait
+/// for a processor.
+const DELAY: Duration = Duration::from_millis(20);
 /// Longer than an rmmod takes that nobody delays.
 const LONG: Duration = Duration::from_secs(1);
 
@@ -55,6 +66,7 @@ pub fn run(report: &mut Report) -> Result<()> {
         group(report, case.function, |report| asleep(report, &case));
     }
     group(report, ulp::INIT, refused);
+    group(report, clc::MATCH, answered);
     Ok(())
 }
 
@@ -126,6 +138,8 @@ fn send_in(case: &Case, locks: &Locks) -> Result<(Hold, Vec<Task<Result<()>>>)> 
 struct Work {
     over: AtomicBool,
     calls: AtomicU64,
+    /// How often while rmmod was under way.
+    meanwhile: AtomicU64,
 }
 
 /// Has all threads at `work` while smcify comes and goes.
@@ -141,16 +155,21 @@ fn awake(
             .collect();
         let rounds = (0..ROUNDS).try_for_each(|_| round(function, &shared));
         shared.over.store(true, Relaxed);
-        let ends = working.into_iter().map(|thread| match thread.join() {
-            Ok(end) => end,
-            Err(_) => Err(anyhow!("a thread panicked")),
-        });
+        let ends = working.into_iter().map(joined);
         (rounds, ends.collect::<Result<Vec<()>>>())
     });
-    report.note(format!("{} calls", shared.calls.load(Relaxed)));
+    let (calls, meanwhile) = (shared.calls.load(Relaxed), shared.meanwhile.load(Relaxed));
+    report.note(format!("{calls} calls, {meanwhile} during rmmod"));
     report.check(format!("{ROUNDS} rounds of insmod and rmmod"), rounds);
     report.check(format!("{THREADS} threads are answered"), threads.map(drop));
+    report.check("so they are during rmmod", many(meanwhile));
     report.check("nothing is left", nothing_left());
+    Ok(())
+}
+
+fn many(meanwhile: u64) -> Result<()> {
+    let enough = (ROUNDS * THREADS) as u64;
+    ensure!(meanwhile >= enough, "{meanwhile} calls during rmmod");
     Ok(())
 }
 
@@ -163,7 +182,10 @@ fn round(function: &str, work: &Work) -> Result<()> {
     let smcify = Smcify::load()?;
     smcify.has_fixed(function)?;
     some_calls("a call with smcify")?;
+    let before = work.calls.load(Relaxed);
     smcify.unload()?;
+    let meanwhile = work.calls.load(Relaxed) - before;
+    work.meanwhile.fetch_add(meanwhile, Relaxed);
     some_calls("a call without")
 }
 
@@ -192,5 +214,17 @@ fn refused(report: &mut Report) -> Result<()> {
     let both = seen.map(|count| count.load(Relaxed) > 0);
     let same = same("seen", [true; 2], both);
     report.check("some by smcify, some by the kernel", same);
+    Ok(())
+}
+
+/// Proposes prefixes: the answers are the same with smcify and without.
+fn answered(report: &mut Report) -> Result<()> {
+    let street = Street::build()?;
+    street.delay(DELAY)?;
+    awake(report, clc::MATCH, |work| {
+        let propose = || keep_on(&street, &work.over, &work.calls);
+        street.client.run(propose)
+    })?;
+    report.check("no reference to the device is left", street.close());
     Ok(())
 }

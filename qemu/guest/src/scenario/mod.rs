@@ -3,14 +3,18 @@
 
 mod class;
 mod clc;
+mod command;
 mod egress;
 mod fallback;
 mod fixes;
+mod handshake;
 mod inside;
 mod kunit;
 mod load_errors;
+mod migration;
 mod neighbours;
 mod rmmod;
+mod rules;
 mod switch;
 mod transfer;
 mod ulp;
@@ -45,9 +49,13 @@ struct Scenario {
     name: &'static str,
     shows: &'static str,
     kernels: &'static [&'static str],
-    /// Whether it has a guest of its own: for the time that it takes, or because it leaves
-    /// memory behind that somebody has written to after its end.
-    alone: bool,
+    /// Which others it shares a guest with: those that say the same. For the time that it
+    /// takes, or because it leaves memory behind that somebody has written to after its end.
+    guest: &'static str,
+    /// Whether it waits more than it works, so that its guest can run beside the others.
+    waits: bool,
+    /// Whether it needs a clock that counts instructions.
+    counts: bool,
     /// What the kernel must complain about; without any, it must not complain at all.
     expects: &'static [Expect],
     run: fn(&mut Report) -> Result<()>,
@@ -116,162 +124,230 @@ const RCU_LIST_CUT: Expect = Expect {
     optional: false,
 };
 
+/// What most scenarios are.
+const PLAIN: Scenario = Scenario {
+    name: "",
+    shows: "",
+    kernels: BY_NAME,
+    guest: "",
+    waits: false,
+    counts: false,
+    expects: &[],
+    run: |_| Ok(()),
+};
+
 const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "switch",
         shows: "what new sockets are: not loaded, idle, default=smc, tcp again, unloaded",
         kernels: BOTH,
-        alone: false,
-        expects: &[],
         run: switch::run,
+        ..PLAIN
     },
     Scenario {
         name: "transfer",
         shows: "unmodified programs run over SMC-D, and every byte arrives",
         kernels: FIXED,
-        alone: false,
-        expects: &[],
         run: transfer::run,
+        ..PLAIN
     },
     Scenario {
         name: "vfs",
         shows: "a socket's file, dentry and inode stay the same, from creation to close",
         kernels: BOTH,
-        alone: false,
-        expects: &[],
         run: vfs::run,
+        ..PLAIN
     },
     Scenario {
         name: "fallback",
         shows: "without SMC at the peer, user EID or device: plain TCP, and no error",
-        kernels: BOTH,
-        alone: false,
-        expects: &[],
+        kernels: FIXED,
         run: fallback::run,
+        ..PLAIN
     },
     Scenario {
-        name: "fixes",
-        shows: "live fixes: in force where needed, switched one by one, harmless elsewhere",
+        name: "handshake",
+        shows: "rules leave the SMC option out of SYN and SYN-ACK, on either host",
         kernels: BOTH,
-        alone: false,
-        expects: &[],
-        run: fixes::run,
-    },
-    Scenario {
-        name: "inside",
-        shows: "rmmod while 8 threads are inside functions that are fixed",
-        kernels: VULNERABLE,
-        alone: false,
-        expects: &[],
-        run: inside::run,
-    },
-    Scenario {
-        name: "neighbours",
-        shows: "BPF and a livepatch on the same function, before and after: all honoured",
-        kernels: BOTH,
-        alone: false,
-        expects: &[],
-        run: neighbours::run,
+        run: handshake::run,
+        ..PLAIN
     },
     Scenario {
         name: "rmmod",
         shows: "200 rounds of insmod and rmmod under load: no byte lost, nothing leaked",
         kernels: FIXED,
-        alone: true,
-        expects: &[],
+        guest: "rmmod",
+        waits: true,
         run: rmmod::run,
+        ..PLAIN
+    },
+    Scenario {
+        name: "handshake-owners",
+        shows: "hs_ctrl: the sysctl, somebody else's, namespaces that come and go, rmmod",
+        kernels: FIXED,
+        guest: "handshake",
+        run: handshake::owners::run,
+        ..PLAIN
+    },
+    Scenario {
+        name: "handshake-churn",
+        shows: "devices renamed, moved and deleted in the middle of handshakes",
+        kernels: FIXED,
+        run: handshake::churn::run,
+        guest: "handshake",
+        ..PLAIN
+    },
+    Scenario {
+        name: "command",
+        shows: "the smcify command: what it does, prints, and how it ends",
+        kernels: BOTH,
+        run: command::run,
+        ..PLAIN
+    },
+    Scenario {
+        name: "fixes",
+        shows: "live fixes: in force where needed, switched one by one, harmless elsewhere",
+        kernels: BOTH,
+        run: fixes::run,
+        ..PLAIN
+    },
+    Scenario {
+        name: "inside",
+        shows: "rmmod while 8 threads are inside functions that are fixed",
+        kernels: VULNERABLE,
+        run: inside::run,
+        ..PLAIN
+    },
+    Scenario {
+        name: "rules",
+        shows: "rules about who is given SMC: each kind, the most specific one, what is refused",
+        kernels: BOTH,
+        run: rules::run,
+        ..PLAIN
+    },
+    Scenario {
+        name: "rules-churn",
+        shows: "500 rules come and go while 8 threads make sockets: each decided as it must be",
+        kernels: FIXED,
+        run: |report| rules::churn(report, 500),
+        ..PLAIN
+    },
+    Scenario {
+        name: "rules-churn-100000",
+        shows: "the same with 100,000",
+        kernels: BY_NAME,
+        guest: "rules-churn-100000",
+        run: |report| rules::churn(report, 100_000),
+        ..PLAIN
+    },
+    Scenario {
+        name: "rules-cost",
+        shows: "10,000 rules cost a socket what 10 cost, counted in instructions",
+        kernels: BY_NAME,
+        guest: "rules-cost",
+        counts: true,
+        run: rules::cost,
+        ..PLAIN
+    },
+    Scenario {
+        name: "migration",
+        shows: "every command of the chart in docs/migration.md does what the chart says",
+        kernels: FIXED,
+        run: migration::run,
+        ..PLAIN
+    },
+    Scenario {
+        name: "neighbours",
+        shows: "BPF and a livepatch on the same function, before and after: all honoured",
+        kernels: BOTH,
+        run: neighbours::run,
+        ..PLAIN
     },
     Scenario {
         name: "kunit",
         shows: "the KUnit suites: the decision for every kind of request, inside the kernel",
         kernels: BOTH,
-        alone: false,
-        expects: &[],
         run: kunit::run,
+        ..PLAIN
     },
     Scenario {
         name: "load-errors",
         shows: "a load that cannot work says why, and leaves nothing behind",
         kernels: BOTH,
-        alone: false,
-        expects: &[],
         run: load_errors::run,
+        ..PLAIN
     },
     Scenario {
         name: "vlan-without",
         shows: "smc_vlan_by_tcpsk() on a device that is deleted: it reads what was freed",
         kernels: VULNERABLE,
-        alone: false,
         expects: &[read_of_netdev("netdev_walk_all_lower_dev")],
         run: |report| egress::race(report, &egress::BY_TCPSK, false),
+        ..PLAIN
     },
     Scenario {
         name: "vlan-with",
         shows: "the same, device held by smcify: the delete waits",
         kernels: VULNERABLE,
-        alone: false,
-        expects: &[],
         run: |report| egress::race(report, &egress::BY_TCPSK, true),
+        ..PLAIN
     },
     Scenario {
         name: "ism-without",
         shows: "smc_pnet_find_ism_resource() on a device that is deleted: it reads what was freed",
         kernels: VULNERABLE,
-        alone: false,
         expects: &[
             read_of_netdev("pnet_find_base_ndev"),
             read_of_netdev("smc_pnet_find_ism_resource"),
         ],
         run: |report| egress::race(report, &egress::FIND_ISM, false),
+        ..PLAIN
     },
     Scenario {
         name: "ism-with",
         shows: "the same, device held by smcify: the delete waits",
         kernels: VULNERABLE,
-        alone: false,
-        expects: &[],
         run: |report| egress::race(report, &egress::FIND_ISM, true),
+        ..PLAIN
     },
     Scenario {
         name: "roce-without",
         shows: "smc_pnet_find_roce_resource() on a device that is deleted: it reads what was freed",
         kernels: VULNERABLE,
-        alone: false,
         expects: &[
             read_of_netdev("pnet_find_base_ndev"),
             read_of_netdev("smc_pnet_find_roce_resource"),
         ],
         run: |report| egress::race(report, &egress::FIND_ROCE, false),
+        ..PLAIN
     },
     Scenario {
         name: "roce-with",
         shows: "the same, device held by smcify: the delete waits",
         kernels: VULNERABLE,
-        alone: false,
-        expects: &[],
         run: |report| egress::race(report, &egress::FIND_ROCE, true),
+        ..PLAIN
     },
     Scenario {
         name: "class-without",
         shows: "a device kept from before its end and used after it, in a KUnit reader",
-        kernels: BOTH,
-        alone: false,
+        kernels: VULNERABLE,
         expects: &[read_of_netdev("ifindex_of_kept")],
         run: class::without,
+        ..PLAIN
     },
     Scenario {
         name: "class-with",
         shows: "the same with src/net/, where the device is counted: its end waits",
         kernels: BOTH,
-        alone: false,
-        expects: &[],
         run: class::with,
+        ..PLAIN
     },
     Scenario {
         name: "ulp-opath-without",
         shows: "TCP_ULP \"smc\" under an O_PATH descriptor: a freed inode is read and written",
         kernels: VULNERABLE,
-        alone: true,
+        guest: "ulp-opath-without",
         expects: &[
             use_of_inode("Read", "seq_show"),
             use_of_inode("Read", "show_fd_locks"),
@@ -280,20 +356,20 @@ const SCENARIOS: &[Scenario] = &[
             use_of_inode("Write", "dentry_unlink_inode"),
         ],
         run: |report| ulp::opath(report, false),
+        ..PLAIN
     },
     Scenario {
         name: "ulp-opath-with",
         shows: "the same with smcify: refused, the program has TCP; or SMC, if that is asked for",
         kernels: VULNERABLE,
-        alone: false,
-        expects: &[],
         run: |report| ulp::opath(report, true),
+        ..PLAIN
     },
     Scenario {
         name: "ulp-race-without",
         shows: "TCP_ULP \"smc\" while others use the socket: freed inodes, a sender killed",
         kernels: VULNERABLE,
-        alone: true,
+        guest: "ulp-race-without",
         expects: &[
             use_of_inode("Read", "seq_show"),
             use_of_inode("Read", "show_fd_locks"),
@@ -313,46 +389,43 @@ const SCENARIOS: &[Scenario] = &[
             },
         ],
         run: |report| ulp_race::run(report, false),
+        ..PLAIN
     },
     Scenario {
         name: "ulp-race-with",
         shows: "the same with smcify: refused each time, and the others notice nothing",
         kernels: VULNERABLE,
-        alone: false,
-        expects: &[],
         run: |report| ulp_race::run(report, true),
+        ..PLAIN
     },
     Scenario {
         name: "clc-without",
         shows: "the kernel's own prefix match: what it answers, while devices come and go",
         kernels: VULNERABLE,
-        alone: false,
-        expects: &[],
         run: |report| clc::run(report, false),
+        ..PLAIN
     },
     Scenario {
         name: "clc-with",
         shows: "smcify's prefix match: the same answers, while devices come and go",
         kernels: VULNERABLE,
-        alone: false,
-        expects: &[],
         run: |report| clc::run(report, true),
+        ..PLAIN
     },
     Scenario {
         name: "clc-mutations",
-        shows: "1,000 malformed CLC Proposals: no complaint, and the listener goes on serving",
+        shows: "500 malformed CLC Proposals: no complaint, and the listener goes on serving",
         kernels: VULNERABLE,
-        alone: false,
-        expects: &[],
-        run: |report| clc::mutations(report, 1_000),
+        run: |report| clc::mutations(report, 500),
+        ..PLAIN
     },
     Scenario {
         name: "clc-mutations-10000",
         shows: "the same with 10,000",
         kernels: BY_NAME,
-        alone: true,
-        expects: &[],
+        guest: "clc-mutations-10000",
         run: |report| clc::mutations(report, 10_000),
+        ..PLAIN
     },
 ];
 
@@ -381,6 +454,15 @@ impl Report {
         self.0.result(name, &inner.verdict());
     }
 
+    /// The same, and an error ends it early.
+    pub fn part(&mut self, name: &str, run: impl FnOnce(&mut Report) -> Result<()>) {
+        self.group(name, |report| {
+            if let Err(e) = run(report) {
+                report.check("runs to its end", Err(e));
+            }
+        });
+    }
+
     fn verdict(&self) -> Outcome {
         match (self.0.failed(), self.0.done()) {
             (_, 0) => Outcome::Failed("nothing was checked".into()),
@@ -403,6 +485,8 @@ pub fn same<T: PartialEq + std::fmt::Debug>(what: &str, expected: T, found: T) -
     Ok(())
 }
 
+pub use rules::intrude;
+
 /// `guest list`.
 pub fn list(json: bool) -> Result<ExitCode> {
     let listed: Vec<Listed> = SCENARIOS
@@ -412,7 +496,9 @@ pub fn list(json: bool) -> Result<ExitCode> {
             shows: s.shows.into(),
             kernels: s.kernels.iter().map(|k| k.to_string()).collect(),
             nodes: 1,
-            alone: s.alone,
+            guest: s.guest.into(),
+            waits: s.waits,
+            counts: s.counts,
             expects: s.expects.iter().map(Expect::listed).collect(),
         })
         .collect();

@@ -3,6 +3,7 @@
 //! smcify and after it. All are honoured, and none keeps another from coming or going.
 
 use super::Report;
+use super::kernel;
 use super::same;
 use super::switch::IPPROTO_SMC;
 use super::switch::IPPROTO_TCP;
@@ -11,11 +12,11 @@ use crate::bpf::fmod_ret;
 use crate::bpf::fmod_ret::Attached;
 use crate::bpf::fmod_ret::Seen;
 use crate::livepatch::Patched;
+use crate::livepatch::SOCKET_PROTOCOL;
 use crate::smcify;
 use crate::smcify::Smcify;
 use anyhow::Result;
 use nix::errno::Errno;
-use nix::sys::utsname::uname;
 
 /// How many sockets each check opens that ask for TCP.
 const SOCKETS: u64 = 10;
@@ -34,7 +35,7 @@ pub fn run(report: &mut Report) -> Result<()> {
     there.check(report, "nobody");
     there.bpf = Some(Attached::attach()?);
     there.check(report, "BPF");
-    there.livepatch = Some(Patched::load()?);
+    there.livepatch = Some(Patched::load(SOCKET_PROTOCOL)?);
     there.check(report, "BPF, livepatch");
     there.smcify = Some(switched_on()?);
     there.check(report, "BPF, livepatch, then smcify");
@@ -43,7 +44,7 @@ pub fn run(report: &mut Report) -> Result<()> {
     there.remove_livepatch(report, "the livepatch goes, smcify stays");
     there.check(report, "livepatch gone next");
 
-    there.livepatch = Some(Patched::load()?);
+    there.livepatch = Some(Patched::load(SOCKET_PROTOCOL)?);
     there.check(report, "smcify, then livepatch");
     there.add_bpf(report)?;
     there.check(report, "smcify, then livepatch and BPF");
@@ -66,13 +67,12 @@ pub fn run(report: &mut Report) -> Result<()> {
 /// Whether this kernel can attach a BPF program to a function that is patched already.
 /// Linux 7.2 can. 6.16 cannot: `EBUSY`, and from then on with no livepatch either.
 fn follows() -> Result<bool> {
-    let release = uname()?.release().to_string_lossy().into_owned();
-    Ok(!release.starts_with("6.16."))
+    Ok(kernel()? == "fixed")
 }
 
 /// That this is so without smcify, too. Comes last, since it spoils the function.
 fn follows_indeed() -> Result<()> {
-    let patched = Patched::load()?;
+    let patched = Patched::load(SOCKET_PROTOCOL)?;
     let attached = Attached::attach().map(drop);
     patched.remove()?;
     let expected = match follows()? {
@@ -103,7 +103,7 @@ impl There {
         }
         self.remove_livepatch(report, "the livepatch makes room for BPF");
         self.bpf = Some(Attached::attach()?);
-        self.livepatch = Some(Patched::load()?);
+        self.livepatch = Some(Patched::load(SOCKET_PROTOCOL)?);
         Ok(())
     }
 

@@ -3,8 +3,8 @@
 //! pause while the module comes and goes. Leaks are looked for when the guest ends: it has
 //! no other scenario.
 //!
-//! The way from one end of a connection to the other takes as long as in a network, so that
-//! the threads are always inside their calls, and wait there. Over a bare loopback device
+//! The way from one end of a connection to the other takes as long as between continents, so
+//! that the threads are always inside their calls, and wait there. Over a bare loopback device
 //! they would not wait: insmod and rmmod would, for a processor.
 
 use super::Report;
@@ -14,9 +14,9 @@ use super::transfer::LOOPBACKS;
 use crate::net;
 use crate::smcify;
 use crate::smcify::Smcify;
+use crate::task::joined;
 use anyhow::Context;
 use anyhow::Result;
-use anyhow::anyhow;
 use anyhow::ensure;
 use socket2::Domain;
 use socket2::SockRef;
@@ -44,9 +44,9 @@ const THREADS: usize = 8;
 /// What each connection carries each way.
 const BYTES: usize = 4 << 10;
 /// How long the way is.
-const DELAY: Duration = Duration::from_millis(40);
+const DELAY: Duration = Duration::from_millis(220);
 /// 1: RCU's grace periods interrupt every CPU instead of waiting for it.
-const EXPEDITED: &str = "/sys/kernel/rcu_expedited";
+pub const EXPEDITED: &str = "/sys/kernel/rcu_expedited";
 /// How long the last sockets may take to go.
 const SETTLE: Duration = Duration::from_secs(15);
 
@@ -79,10 +79,7 @@ pub fn run(report: &mut Report) -> Result<()> {
             .collect();
         let rounds = come_and_go(&work);
         work.stop.store(true, Relaxed);
-        let ends = working.into_iter().map(|thread| match thread.join() {
-            Ok(end) => end,
-            Err(_) => Err(anyhow!("a thread panicked")),
-        });
+        let ends = working.into_iter().map(joined);
         (rounds, ends.collect::<Result<Vec<()>>>())
     });
     write(EXPEDITED, "0")?;
@@ -164,7 +161,7 @@ fn connect(ip: IpAddr, fill: u8, work: &Work) -> Result<()> {
 }
 
 /// Whether a socket was selected; once it is connected: whether SMC carries it.
-fn is_smc(socket: &impl AsFd) -> Result<bool> {
+pub fn is_smc(socket: &impl AsFd) -> Result<bool> {
     let protocol = SockRef::from(socket).protocol()?;
     Ok(protocol.map(i32::from) == Some(IPPROTO_SMC))
 }

@@ -143,7 +143,8 @@ pub fn open(family: i32, kind: i32, protocol: i32) -> std::io::Result<Socket> {
     Socket::new_raw(Domain::from(family), Type::from(kind), protocol)
 }
 
-fn protocol(socket: &Socket) -> Result<i32> {
+/// A socket's `SO_PROTOCOL`.
+pub fn protocol(socket: &Socket) -> Result<i32> {
     Ok(socket.protocol()?.map_or(0, i32::from))
 }
 

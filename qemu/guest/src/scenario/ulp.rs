@@ -4,6 +4,7 @@
 //! which nobody knows that it is in use.
 
 use super::Report;
+use super::fallback::PEER_NO_SMC;
 use super::same;
 use super::switch::IPPROTO_SMC;
 use super::switch::IPPROTO_TCP;
@@ -38,9 +39,6 @@ use std::time::Duration;
 const BYTES: usize = 1 << 20;
 
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// A peer that is a TCP socket (`SMC_CLC_DECL_PEERNOSMC`).
-const PEER_NO_SMC: Carrier = Carrier::Fallback(0x0301_0000);
 
 /// What the program meets.
 struct Meets {

@@ -13,10 +13,10 @@ use crate::clc::ask;
 use crate::net;
 use crate::netns::Netns;
 use crate::scenario::Report;
+use crate::task::joined;
 use crate::until::until;
 use anyhow::Error;
 use anyhow::Result;
-use anyhow::anyhow;
 use anyhow::ensure;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -26,7 +26,6 @@ use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
-use std::thread::ScopedJoinHandle;
 use std::thread::scope;
 use std::thread::sleep;
 use std::time::Duration;
@@ -100,10 +99,6 @@ pub fn run(report: &mut Report, street: &Street) -> Result<()> {
         answers.and_then(|answers| found_now_and_then(report, &answers)),
     );
     Ok(())
-}
-
-fn joined<T>(thread: ScopedJoinHandle<Result<T>>) -> Result<T> {
-    thread.join().map_err(|_| anyhow!("a thread panicked"))?
 }
 
 fn found_now_and_then(report: &Report, answers: &Answers) -> Result<()> {

@@ -11,14 +11,15 @@ mod street;
 mod table;
 
 pub use mutations::mutations;
+pub use street::Street;
+pub use table::keep_on;
 
 use super::Report;
 use crate::smcify::Smcify;
 use anyhow::Result;
-use street::Street;
 
 /// The kernel's function.
-const MATCH: &str = "smc_clc_prfx_match";
+pub const MATCH: &str = "smc_clc_prfx_match";
 
 /// The scenario, without smcify or with it.
 pub fn run(report: &mut Report, with: bool) -> Result<()> {

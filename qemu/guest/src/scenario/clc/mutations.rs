@@ -10,9 +10,9 @@ use super::table;
 use crate::scenario::Report;
 use crate::scenario::kernel;
 use crate::smcify::Smcify;
+use crate::task::joined;
 use anyhow::Context;
 use anyhow::Result;
-use anyhow::anyhow;
 use anyhow::ensure;
 use std::collections::BTreeMap;
 use std::thread::scope;
@@ -45,10 +45,8 @@ pub fn mutations(report: &mut Report, count: usize) -> Result<()> {
                 })
             })
             .collect();
-        let ended = clients.into_iter().map(|it| it.join());
-        ended
-            .map(|it| it.map_err(|_| anyhow!("a client panicked"))?)
-            .collect::<Result<Vec<Answers>>>()
+        let ended = clients.into_iter().map(joined);
+        ended.collect::<Result<Vec<Answers>>>()
     });
     report.check(
         format!("{count} mutations, seeds from {SEED:#x}"),

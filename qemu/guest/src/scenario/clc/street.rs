@@ -84,6 +84,11 @@ impl Street {
         })
     }
 
+    /// Makes the way from the listener to the client a long one.
+    pub fn delay(&self, time: Duration) -> Result<()> {
+        net::delay(DEVICE, time)
+    }
+
     /// Where the client reaches the listener, by one family and the other in turn.
     pub fn next_address(&self) -> IpAddr {
         model::LISTENER[self.turn.fetch_add(1, Relaxed) % 2]
@@ -94,20 +99,26 @@ impl Street {
         ask(SocketAddr::new(address, self.port), message, PATIENCE)
     }
 
-    /// Takes it down; fails if the listener did.
+    /// Takes it down; fails if the listener did, or if something keeps the device.
     pub fn close(mut self) -> Result<()> {
         self.over.store(true, Relaxed);
-        match self.listening.take() {
-            Some(listening) => listening.result("the listener")?.map(drop),
-            None => Ok(()),
+        if let Some(listening) = self.listening.take() {
+            listening.result("the listener")??;
         }
+        let device = net::index(DEVICE)?;
+        // Which waits for every reference.
+        let delete = Task::start(move || net::delete(device))?;
+        delete.result("the delete")?
     }
 }
 
 impl Drop for Street {
     fn drop(&mut self) {
         self.over.store(true, Relaxed);
-        if let Err(e) = net::index(DEVICE).and_then(net::delete) {
+        let Ok(device) = net::index(DEVICE) else {
+            return;
+        };
+        if let Err(e) = net::delete(device) {
             eprintln!("clc: {DEVICE} stays: {e:#}");
         }
     }

@@ -10,9 +10,14 @@ use crate::clc::Proposal;
 use crate::scenario::Report;
 use crate::scenario::same;
 use crate::smc::Network;
+use anyhow::Context;
 use anyhow::Result;
 use std::ffi::CString;
 use std::net::Ipv6Addr;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
 
 const DEVICES: [Devices; 3] = [Devices::Rdma, Devices::Ism, Devices::Both];
 
@@ -83,6 +88,21 @@ fn good(street: &Street) -> Result<()> {
         }
         Ok(())
     })
+}
+
+/// Proposes from the calling thread without pause until `over`, and counts; each Proposal is
+/// answered as ever.
+pub fn keep_on(street: &Street, over: &AtomicBool, asked: &AtomicU64) -> Result<()> {
+    for (prefix, length) in PREFIXES.iter().cycle() {
+        if over.load(Relaxed) {
+            break;
+        }
+        let (prefixes, begun) = (Prefixes::one(prefix.parse()?, *length), Instant::now());
+        answered(street, Devices::Rdma, &prefixes, false)
+            .with_context(|| format!("after {:?}", begun.elapsed()))?;
+        asked.fetch_add(1, Relaxed);
+    }
+    Ok(())
 }
 
 fn each(report: &mut Report, street: &Street, devices: &[Devices], ism: bool) {

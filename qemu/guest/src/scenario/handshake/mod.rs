@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The handshake: rules leave the SMC option out of a SYN or a SYN-ACK.
+
+pub mod churn;
+pub mod hosts;
+pub mod owners;
+mod tap;
+mod topology;
+
+use super::Report;
+use super::kernel;
+use super::same;
+use crate::rule::Rule;
+use crate::smcify::Smcify;
+use anyhow::Result;
+
+/// What rules do, where the kernel can; elsewhere that they are refused.
+pub fn run(report: &mut Report) -> Result<()> {
+    let smcify = Smcify::load()?;
+    if kernel()? == "vulnerable" {
+        report.check(
+            "handshake is absent",
+            same("handshake", "absent".into(), smcify.handshake()?),
+        );
+        for name in ["dst:10.0.0.0:8", "src:127.0.0.1:32,port:80", "dev:lo"] {
+            let errno = Rule::try_add(name).err().and_then(|e| e.raw_os_error());
+            let refused = same("errno", Some(libc::EOPNOTSUPP), errno);
+            report.check(format!("mkdir {name} is EOPNOTSUPP"), refused);
+        }
+        return Ok(());
+    }
+    report.check(
+        "idle without rules",
+        same("handshake", "idle".into(), smcify.handshake()?),
+    );
+    topology::run(report, &smcify)?;
+    hosts::run(report)?;
+    report.check(
+        "idle again",
+        same("handshake", "idle".into(), smcify.handshake()?),
+    );
+    Ok(())
+}
