@@ -7,8 +7,8 @@ use std::thread::sleep;
 use std::time::Duration;
 use std::time::Instant;
 
-/// Longer than anything here takes on a slow machine.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// Longer than anything here takes on a slow and busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 const EVERY: Duration = Duration::from_millis(10);
 
 /// Waits until `done`; `what` names what is waited for.
