@@ -64,6 +64,9 @@ pub struct Machine {
     /// Copy FILE to /files; a dynamic program's libraries come along.
     #[arg(long, value_name = "FILE")]
     pub with: Vec<PathBuf>,
+    /// Attach the image of real programs as /dev/vda.
+    #[arg(long)]
+    pub programs: bool,
     /// Memory of a guest, in MiB.
     #[arg(long, default_value_t = 2048, value_name = "MIB")]
     pub memory: u32,

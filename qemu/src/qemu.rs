@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
@@ -77,6 +78,8 @@ pub struct Shape {
     pub accel: Accel,
     pub memory: u32,
     pub cpus: u32,
+    /// A read-only disk, `/dev/vda`.
+    pub drive: Option<PathBuf>,
     /// Whether its clock counts instructions, a nanosecond each, on one processor: what it
     /// measures is then the same on every host, however busy.
     pub counts: bool,
@@ -105,6 +108,12 @@ impl Shape {
         qemu.args(["-device", "virtio-serial-pci"]);
         qemu.args(["-chardev", "stdio,id=command,signal=off"]);
         qemu.args(["-device", "virtconsole,chardev=command"]);
+        if let Some(drive) = &self.drive {
+            let file = format!("file={}", drive.display().to_string().replace(',', ",,"));
+            let options = "if=none,id=disk,format=raw,readonly=on";
+            qemu.args(["-drive", &format!("{options},{file}")]);
+            qemu.args(["-device", "virtio-blk-pci,drive=disk"]);
+        }
         if let Some(node) = self.node {
             qemu.args(["-netdev", &netdev(node)]);
             let mac = format!("52:54:00:99:00:{:02x}", node + 1);

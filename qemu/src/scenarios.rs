@@ -40,6 +40,7 @@ pub struct Group {
     pub guest: String,
     pub waits: bool,
     pub counts: bool,
+    pub programs: bool,
     pub names: Vec<String>,
     /// The reports that each of its scenarios provokes. Such scenarios share a boot only
     /// with others of the kind.
@@ -151,6 +152,7 @@ pub fn groups(listed: &[Listed], kernels: &[KernelName], names: &[String]) -> Re
                     && group.nodes == one.nodes
                     && group.expects.is_empty() == one.expects.is_empty()
                     && group.counts == one.counts
+                    && group.programs == one.programs
                     && group.guest == one.guest
             };
             let provoked =
@@ -166,6 +168,7 @@ pub fn groups(listed: &[Listed], kernels: &[KernelName], names: &[String]) -> Re
                     guest: one.guest.clone(),
                     waits: one.waits,
                     counts: one.counts,
+                    programs: one.programs,
                     names: vec![one.name.clone()],
                     expects: provoked.into_iter().collect(),
                 }),
@@ -191,8 +194,9 @@ fn boot(ground: &Ground, bench: &Bench, group: Group, step: &Step) -> Result<Wen
             command: group.command(),
             ..Content::default()
         },
-        memory: 2048,
+        memory: if group.programs { 3072 } else { 2048 },
         cpus: 2,
+        drive: group.programs.then(|| ground.real_programs()).transpose()?,
         counts: group.counts,
         multi_shot: !group.expects.is_empty(),
         timeout: Some(TIMEOUT),
@@ -308,6 +312,7 @@ mod tests {
             nodes,
             guest: name.strip_prefix("apart-").unwrap_or_default().into(),
             counts: false,
+            programs: false,
             waits: false,
             expects: Vec::new(),
         }

@@ -55,6 +55,8 @@ pub struct Listed {
     pub waits: bool,
     /// Whether it needs a clock that counts instructions.
     pub counts: bool,
+    /// Whether it needs the image of real programs.
+    pub programs: bool,
     /// The reports that the kernel must print meanwhile; it may print no other.
     pub expects: Vec<Expected>,
 }

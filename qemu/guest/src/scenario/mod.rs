@@ -56,6 +56,8 @@ struct Scenario {
     waits: bool,
     /// Whether it needs a clock that counts instructions.
     counts: bool,
+    /// Whether it needs the image of real programs.
+    programs: bool,
     /// What the kernel must complain about; without any, it must not complain at all.
     expects: &'static [Expect],
     run: fn(&mut Report) -> Result<()>,
@@ -132,6 +134,7 @@ const PLAIN: Scenario = Scenario {
     guest: "",
     waits: false,
     counts: false,
+    programs: false,
     expects: &[],
     run: |_| Ok(()),
 };
@@ -499,6 +502,7 @@ pub fn list(json: bool) -> Result<ExitCode> {
             guest: s.guest.into(),
             waits: s.waits,
             counts: s.counts,
+            programs: s.programs,
             expects: s.expects.iter().map(Expect::listed).collect(),
         })
         .collect();
