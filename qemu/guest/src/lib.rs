@@ -15,6 +15,9 @@ pub const PROGRAMS: [(&str, &str); 3] = [
     ("smcify", "/bin/smcify"),
 ];
 
+/// The name of the virtio-serial port that leads to the other of two guests.
+pub const PEER_PORT: &str = "lab.peer";
+
 /// What PID 1 is to do, as JSON at [`PLAN`].
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Plan {

@@ -20,6 +20,7 @@ mod net;
 mod netns;
 mod pair;
 mod parcel;
+mod peer;
 mod rcu;
 mod rule;
 mod scenario;

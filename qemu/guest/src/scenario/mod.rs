@@ -49,6 +49,8 @@ struct Scenario {
     name: &'static str,
     shows: &'static str,
     kernels: &'static [&'static str],
+    /// How many guests run it, each of them all of it: 1, or 2 with a network between them.
+    nodes: u8,
     /// Which others it shares a guest with: those that say the same. For the time that it
     /// takes, or because it leaves memory behind that somebody has written to after its end.
     guest: &'static str,
@@ -131,6 +133,7 @@ const PLAIN: Scenario = Scenario {
     name: "",
     shows: "",
     kernels: BY_NAME,
+    nodes: 1,
     guest: "",
     waits: false,
     counts: false,
@@ -498,7 +501,7 @@ pub fn list(json: bool) -> Result<ExitCode> {
             name: s.name.into(),
             shows: s.shows.into(),
             kernels: s.kernels.iter().map(|k| k.to_string()).collect(),
-            nodes: 1,
+            nodes: s.nodes,
             guest: s.guest.into(),
             waits: s.waits,
             counts: s.counts,
