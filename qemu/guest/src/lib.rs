@@ -94,6 +94,44 @@ pub struct Shown {
     pub bytes: u64,
 }
 
+/// What `interop` prints behind `interop: `, one line for each program.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Tried {
+    pub program: String,
+    /// Of its Debian package.
+    pub version: String,
+    /// How it went with TCP.
+    pub tcp: Outcome,
+    /// How it went under `smcify run`.
+    pub smcify: Outcome,
+}
+
+/// How a real program went once.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Outcome {
+    /// Whether it went to its end without an error.
+    pub good: bool,
+    /// What came out, or the error.
+    pub result: String,
+    /// Connections that were opened, by whatever carried them then.
+    pub opened: u64,
+    /// Those of them that ran over SMC-D.
+    pub smcd: u64,
+    /// Those of them that ran over SMC-R.
+    pub smcr: u64,
+    /// SMC sockets that were connected by TCP, of both sides.
+    pub fallbacks: Vec<Fallback>,
+}
+
+/// SMC sockets of one side that fell back for one reason.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Fallback {
+    /// Whether they were the listening side's.
+    pub server: bool,
+    pub reason: String,
+    pub count: u64,
+}
+
 #[cfg(test)]
 mod tests {
     use super::Plan;

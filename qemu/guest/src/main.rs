@@ -21,12 +21,14 @@ mod netns;
 mod pair;
 mod parcel;
 mod peer;
+mod programs;
 mod rcu;
 mod rule;
 mod scenario;
 mod smc;
 mod smcify;
 mod task;
+mod trial;
 mod ulp;
 mod until;
 

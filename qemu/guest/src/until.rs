@@ -12,10 +12,19 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const EVERY: Duration = Duration::from_millis(10);
 
 /// Waits until `done`; `what` names what is waited for.
-pub fn until(what: &str, mut done: impl FnMut() -> Result<bool>) -> Result<()> {
+pub fn until(what: &str, done: impl FnMut() -> Result<bool>) -> Result<()> {
+    until_within(PATIENCE, what, done)
+}
+
+/// The same with another limit.
+pub fn until_within(
+    limit: Duration,
+    what: &str,
+    mut done: impl FnMut() -> Result<bool>,
+) -> Result<()> {
     let begun = Instant::now();
     while !done()? {
-        ensure!(begun.elapsed() < PATIENCE, "{what} does not come");
+        ensure!(begun.elapsed() < limit, "{what} does not come");
         sleep(EVERY);
     }
     Ok(())

@@ -13,6 +13,7 @@ mod kunit;
 mod load_errors;
 mod migration;
 mod neighbours;
+mod programs;
 mod rmmod;
 mod rules;
 mod switch;
@@ -260,6 +261,14 @@ const SCENARIOS: &[Scenario] = &[
         shows: "every command of the chart in docs/migration.md does what the chart says",
         kernels: FIXED,
         run: migration::run,
+        ..PLAIN
+    },
+    Scenario {
+        name: "programs",
+        shows: "redis, nginx, curl and Go as they are shipped: the same comes out, over SMC-D",
+        kernels: FIXED,
+        programs: true,
+        run: programs::run,
         ..PLAIN
     },
     Scenario {

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0
+//! A real program, tried twice: with TCP and under `smcify run`. What came of it, and what
+//! carried its connections.
+
+mod counted;
+mod go;
+mod nginx;
+mod redis;
+mod server;
+
+use crate::peer::Peer;
+use crate::programs;
+use crate::until::until_within;
+use anyhow::Context;
+use anyhow::Result;
+use counted::Counted;
+use guest::Outcome;
+use guest::Tried;
+use server::Server;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// How long a client may take, by coreutils' `timeout`.
+const LIMIT: &str = "120";
+/// How long the two sides may take to have counted the same.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A program with a server and a client.
+pub struct Trial {
+    /// What the table calls it.
+    pub name: &'static str,
+    /// The Debian package whose version is told.
+    pub package: &'static str,
+    /// Starts what serves, and returns when it listens.
+    server: fn(&Run) -> Result<Vec<Server>>,
+    /// Does everything a client does; says what came out, the same each time it goes well.
+    client: fn(&Run) -> Result<String>,
+}
+
+/// All of them.
+pub const TRIALS: &[Trial] = &[
+    redis::REDIS,
+    nginx::NGINX,
+    nginx::CURL,
+    go::GO,
+    go::GO_NO_MPTCP,
+];
+
+/// Those of them with this name.
+pub fn named(name: &str) -> Result<&'static Trial> {
+    let mut all = TRIALS.iter();
+    let found = all.find(|trial| trial.name == name);
+    found.with_context(|| format!("no trial {name:?}"))
+}
+
+/// One run of a trial.
+pub struct Run {
+    /// Whether under `smcify run`.
+    smcify: bool,
+    /// Where the server is.
+    server: IpAddr,
+}
+
+impl Run {
+    /// The server's address, with a port.
+    fn at(&self, port: u16) -> String {
+        format!("{}:{port}", self.server)
+    }
+
+    /// The server's address.
+    fn host(&self) -> String {
+        self.server.to_string()
+    }
+
+    /// The words of a command as this run runs it.
+    fn words<'a>(&self, words: &[&'a str]) -> Vec<&'a str> {
+        let before: &[&str] = match self.smcify {
+            true => &["smcify", "run", "--"],
+            false => &[],
+        };
+        [before, words].concat()
+    }
+
+    /// Runs a client to its end; what it printed.
+    fn ask(&self, words: &[&str]) -> Result<String> {
+        let words = [&["timeout", LIMIT], self.words(words).as_slice()].concat();
+        programs::output(&words)
+    }
+
+    /// Starts a server that listens on `port`.
+    fn serve(&self, words: &[&str], port: u16) -> Result<Server> {
+        Server::start(programs::command(&self.words(words)), port)
+    }
+}
+
+impl Trial {
+    /// Tries it in this guest alone.
+    pub fn here(&self, server: IpAddr) -> Result<Tried> {
+        self.twice(|smcify| {
+            let run = Run { smcify, server };
+            let before = Counted::now()?;
+            let servers = (self.server)(&run)?;
+            let result = (self.client)(&run);
+            server::stop(servers, result.is_ok())?;
+            let mut counted = Counted::default();
+            let same = until_within(PATIENCE, "the same count on both sides", || {
+                counted = Counted::now()?.since(&before);
+                Ok(counted.both_sides_agree())
+            });
+            let outcome = counted.outcome(result);
+            same.map(|()| outcome)
+        })
+    }
+
+    /// Tries it with the server in guest 0 and the client in guest 1; guest 1 hears what came of it.
+    pub fn apart(&self, peer: &Peer, server: IpAddr) -> Result<Option<Tried>> {
+        match peer.node() {
+            0 => {
+                for smcify in [false, true] {
+                    self.serve_apart(peer, Run { smcify, server })?;
+                }
+                Ok(None)
+            }
+            _ => {
+                let tried = self.twice(|smcify| self.ask_apart(peer, Run { smcify, server }));
+                tried.map(Some)
+            }
+        }
+    }
+
+    fn serve_apart(&self, peer: &Peer, run: Run) -> Result<()> {
+        let before = Counted::now()?;
+        let servers = (self.server)(&run)?;
+        peer.meet("the server listens")?;
+        let good: bool = peer.hear()?;
+        server::stop(servers, good)?;
+        peer.tell(&Counted::now()?.since(&before))
+    }
+
+    fn ask_apart(&self, peer: &Peer, run: Run) -> Result<Outcome> {
+        let before = Counted::now()?;
+        peer.meet("the server listens")?;
+        let result = (self.client)(&run);
+        peer.tell(&result.is_ok())?;
+        let server: Counted = peer.hear()?;
+        let counted = Counted::now()?.since(&before);
+        Ok(counted.with_server(&server).outcome(result))
+    }
+
+    fn twice(&self, mut once: impl FnMut(bool) -> Result<Outcome>) -> Result<Tried> {
+        Ok(Tried {
+            program: self.name.to_owned(),
+            version: programs::version(self.package)?,
+            tcp: once(false).context("with TCP")?,
+            smcify: once(true).context("under smcify run")?,
+        })
+    }
+}
