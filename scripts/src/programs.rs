@@ -30,6 +30,7 @@ const OURS: [&str; 3] = ["Echo.java", "http.go", "http.js"];
 /// Puts what is ours into the root: `$0` is where the sources are.
 const BUILD: &str = "mkdir -p /opt/smcify && cp \"$0/http.js\" /opt/smcify/ && javac -d /opt/smcify \"$0/Echo.java\" \
     && CGO_ENABLED=0 GOCACHE=/var/cache/go GOTOOLCHAIN=local go build -trimpath -o /opt/smcify/http \"$0/http.go\" \
+    && rm -f /opt/smcify/key* && ssh-keygen -q -t ed25519 -N '' -C lab -f /opt/smcify/key \
     && dpkg-query --show >/opt/smcify/packages";
 
 /// Makes the file `$0`. tar leaves out other file systems; all files are root's, whoever makes

@@ -9,10 +9,11 @@ pub const PLAN: &str = "/lab.json";
 
 /// The binaries of this crate, and the `smcify` command, and where the initramfs must have
 /// them. `/init` is `guest` once more.
-pub const PROGRAMS: [(&str, &str); 3] = [
+pub const PROGRAMS: [(&str, &str); 4] = [
     ("guest", "/bin/guest"),
     ("transfer", "/bin/transfer"),
     ("smcify", "/bin/smcify"),
+    ("tokio-echo", "/bin/tokio-echo"),
 ];
 
 /// The name of the virtio-serial port that leads to the other of two guests.
@@ -98,12 +99,25 @@ pub struct Shown {
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Tried {
     pub program: String,
-    /// Of its Debian package.
+    /// Of its Debian package; nothing for what is ours alone.
     pub version: String,
+    /// Whether it opens the same number of connections each time.
+    pub steady: bool,
     /// How it went with TCP.
     pub tcp: Outcome,
     /// How it went under `smcify run`.
     pub smcify: Outcome,
+    /// Where the two differ, and why connections under `smcify run` were not SMC.
+    pub differences: Vec<Difference>,
+}
+
+/// Something of a program that is not the same with TCP and under `smcify run`.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Difference {
+    /// A test's name, `result`, `connections`, or the reason of a fallback.
+    pub what: String,
+    pub tcp: String,
+    pub smcify: String,
 }
 
 /// How a real program went once.

@@ -4,6 +4,7 @@
 mod bpf;
 mod cgroup;
 mod clc;
+mod cpython;
 mod demo;
 mod descriptor;
 mod hole;

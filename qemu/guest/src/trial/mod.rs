@@ -3,10 +3,16 @@
 //! carried its connections.
 
 mod counted;
-mod go;
+mod echo;
+mod haproxy;
+mod iperf3;
+mod memcached;
+mod netperf;
 mod nginx;
+mod postgres;
 mod redis;
 mod server;
+mod ssh;
 
 use crate::peer::Peer;
 use crate::programs;
@@ -14,6 +20,7 @@ use crate::until::until_within;
 use anyhow::Context;
 use anyhow::Result;
 use counted::Counted;
+use guest::Difference;
 use guest::Outcome;
 use guest::Tried;
 use server::Server;
@@ -29,8 +36,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Trial {
     /// What the table calls it.
     pub name: &'static str,
-    /// The Debian package whose version is told.
+    /// The Debian package whose version is told; nothing for what is ours alone.
     pub package: &'static str,
+    /// Whether it opens the same number of connections each time.
+    pub steady: bool,
     /// Starts what serves, and returns when it listens.
     server: fn(&Run) -> Result<Vec<Server>>,
     /// Does everything a client does; says what came out, the same each time it goes well.
@@ -42,8 +51,17 @@ pub const TRIALS: &[Trial] = &[
     redis::REDIS,
     nginx::NGINX,
     nginx::CURL,
-    go::GO,
-    go::GO_NO_MPTCP,
+    haproxy::HAPROXY,
+    postgres::POSTGRESQL,
+    memcached::MEMCACHED,
+    ssh::OPENSSH,
+    iperf3::IPERF3,
+    netperf::NETPERF,
+    echo::GO,
+    echo::GO_NO_MPTCP,
+    echo::JAVA,
+    echo::NODE,
+    echo::TOKIO,
 ];
 
 /// Those of them with this name.
@@ -148,11 +166,39 @@ impl Trial {
     }
 
     fn twice(&self, mut once: impl FnMut(bool) -> Result<Outcome>) -> Result<Tried> {
+        let tcp = once(false).context("with TCP")?;
+        let smcify = once(true).context("under smcify run")?;
         Ok(Tried {
             program: self.name.to_owned(),
-            version: programs::version(self.package)?,
-            tcp: once(false).context("with TCP")?,
-            smcify: once(true).context("under smcify run")?,
+            version: match self.package {
+                "" => String::new(),
+                package => programs::version(package)?,
+            },
+            steady: self.steady,
+            differences: differences(&tcp, &smcify, self.steady),
+            tcp,
+            smcify,
         })
     }
+}
+
+/// Where two outcomes differ.
+fn differences(tcp: &Outcome, smcify: &Outcome, steady: bool) -> Vec<Difference> {
+    let differ = |what: &str, tcp: String, smcify: String| {
+        let what = what.to_owned();
+        (tcp != smcify).then_some(Difference { what, tcp, smcify })
+    };
+    let connections = |one: &Outcome| match steady {
+        true => one.opened.to_string(),
+        false => String::new(),
+    };
+    let fallbacks = smcify.fallbacks.iter();
+    let result = differ("result", tcp.result.clone(), smcify.result.clone());
+    let opened = differ("connections", connections(tcp), connections(smcify));
+    let reasons = fallbacks.map(|it| differ(&it.reason, "TCP".into(), "TCP, by fallback".into()));
+    [result, opened]
+        .into_iter()
+        .chain(reasons)
+        .flatten()
+        .collect()
 }

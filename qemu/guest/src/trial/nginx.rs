@@ -12,7 +12,8 @@ use anyhow::ensure;
 use std::fs::create_dir_all;
 use std::fs::write;
 
-const PORT: u16 = 8081;
+/// Where it serves in clear text.
+pub const PORT: u16 = 8081;
 const TLS_PORT: u16 = 8443;
 const DIR: &str = "/tmp/nginx";
 
@@ -20,6 +21,7 @@ const DIR: &str = "/tmp/nginx";
 pub const NGINX: Trial = Trial {
     name: "nginx",
     package: "nginx",
+    steady: true,
     server,
     client: wrk,
 };
@@ -28,6 +30,7 @@ pub const NGINX: Trial = Trial {
 pub const CURL: Trial = Trial {
     name: "curl",
     package: "curl",
+    steady: true,
     server,
     client: curl,
 };
@@ -37,7 +40,8 @@ fn file() -> String {
     (0..131_072).map(|i| format!("{i:07}\n")).collect()
 }
 
-fn server(run: &Run) -> Result<Vec<Server>> {
+/// Starts it.
+pub fn server(run: &Run) -> Result<Vec<Server>> {
     create_dir_all(within(DIR)).context(DIR)?;
     write(within(DIR).join("file"), file()).context("nginx's file")?;
     write(within(DIR).join("small"), "small\n").context("nginx's file")?;
@@ -103,15 +107,19 @@ fn wrk(run: &Run) -> Result<String> {
 }
 
 fn curl(run: &Run) -> Result<String> {
-    let file = file();
     for url in urls(run) {
-        let url = format!("{url}/file");
-        // Twice over one connection.
-        let said = run.ask(&["curl", "-sSfk", &url, &url])?;
-        ensure!(
-            said == file.repeat(2),
-            "{url}: not the bytes that are there"
-        );
+        fetch(run, &url)?;
     }
-    Ok(format!("{} bytes as they are there", 4 * file.len()))
+    Ok("all bytes as they are there".into())
+}
+
+/// Has curl get the file, twice over one connection.
+pub fn fetch(run: &Run, url: &str) -> Result<String> {
+    let (file, url) = (file(), format!("{url}/file"));
+    let said = run.ask(&["curl", "-sSfk", &url, &url])?;
+    ensure!(
+        said == file.repeat(2),
+        "{url}: not the bytes that are there"
+    );
+    Ok("all bytes as they are there".into())
 }

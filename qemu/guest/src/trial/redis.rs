@@ -16,6 +16,7 @@ const PORT: u16 = 6379;
 pub const REDIS: Trial = Trial {
     name: "redis",
     package: "redis-server",
+    steady: true,
     server,
     client,
 };
