@@ -26,6 +26,7 @@ mod rule;
 mod scenario;
 mod smc;
 mod smcify;
+mod sockets;
 mod task;
 mod ulp;
 mod until;
