@@ -86,7 +86,7 @@ const VULNERABLE: Recipe = Recipe {
 const PLAIN: Recipe = Recipe {
     name: "plain",
     source: source::FIXED,
-    fragments: &["kernel.config", "fixed.config"],
+    fragments: &["kernel.config", "fixed.config", "plain.config"],
 };
 
 impl Kernel {
