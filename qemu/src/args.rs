@@ -52,8 +52,12 @@ pub enum Command {
 /// What is common to all guests.
 #[derive(Args, Clone, Debug)]
 pub struct Machine {
-    /// `fixed` (7.2.12), `vulnerable` (6.16.12) or the build directory of a Rust-enabled kernel.
-    #[arg(long, default_value = "fixed", value_name = "fixed|vulnerable|DIR")]
+    /// `fixed` (7.2.12), `vulnerable` (6.16.12), `plain` (7.2.12 without debugging) or the build directory of a Rust-enabled kernel.
+    #[arg(
+        long,
+        default_value = "fixed",
+        value_name = "fixed|vulnerable|plain|DIR"
+    )]
     pub kernel: KernelName,
     /// Leave loading smcify.ko to CMD; it lies in /modules.
     #[arg(long)]
@@ -111,7 +115,7 @@ pub struct Check {
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
     /// Only on this kernel.
-    #[arg(long, value_name = "fixed|vulnerable|DIR")]
+    #[arg(long, value_name = "fixed|vulnerable|plain|DIR")]
     pub kernel: Option<KernelName>,
 }
 
@@ -127,8 +131,8 @@ pub struct Cocci {
 
 #[derive(Args, Debug)]
 pub struct Setup {
-    /// Only this kernel; both of the lab's without it.
-    #[arg(long, value_name = "fixed|vulnerable|DIR")]
+    /// Only this kernel; without it, the two of the check.
+    #[arg(long, value_name = "fixed|vulnerable|plain|DIR")]
     pub kernel: Option<KernelName>,
 }
 
@@ -137,6 +141,7 @@ pub struct Setup {
 pub enum KernelName {
     Fixed,
     Vulnerable,
+    Plain,
     Dir(PathBuf),
 }
 
@@ -147,6 +152,7 @@ impl FromStr for KernelName {
         Ok(match text {
             "fixed" => KernelName::Fixed,
             "vulnerable" => KernelName::Vulnerable,
+            "plain" => KernelName::Plain,
             dir => KernelName::Dir(dir.into()),
         })
     }
@@ -157,13 +163,14 @@ impl fmt::Display for KernelName {
         match self {
             KernelName::Fixed => f.pad("fixed"),
             KernelName::Vulnerable => f.pad("vulnerable"),
+            KernelName::Plain => f.pad("plain"),
             KernelName::Dir(dir) => write!(f, "{}", dir.display()),
         }
     }
 }
 
 impl KernelName {
-    /// The kernels that are asked for: both of the lab's without a word.
+    /// The kernels that are asked for: without a word the two of the check.
     pub fn asked(kernel: &Option<KernelName>) -> Vec<KernelName> {
         match kernel {
             Some(kernel) => vec![kernel.clone()],
@@ -176,6 +183,7 @@ impl KernelName {
         match self {
             KernelName::Fixed => Kernel::Fixed,
             KernelName::Vulnerable => Kernel::Vulnerable,
+            KernelName::Plain => Kernel::Plain,
             KernelName::Dir(dir) => Kernel::Dir(dir.clone()),
         }
     }
@@ -185,6 +193,7 @@ impl KernelName {
         match self {
             KernelName::Fixed | KernelName::Dir(_) => "fixed",
             KernelName::Vulnerable => "vulnerable",
+            KernelName::Plain => "plain",
         }
     }
 }

@@ -143,7 +143,10 @@ pub fn groups(listed: &[Listed], kernels: &[KernelName], names: &[String]) -> Re
         for one in listed {
             let named = names.contains(&one.name);
             let fits = one.kernels.iter().any(|it| it == kernel.group());
-            let on_demand = named && one.kernels.is_empty();
+            // What is not for the check runs where it is asked for: without a kernel at any,
+            // for the plain one also where more is noticed.
+            let of_plain = one.kernels == ["plain"] && kernel.group() == "fixed";
+            let on_demand = named && (one.kernels.is_empty() || of_plain);
             if !on_demand && !(fits && (named || names.is_empty())) {
                 continue;
             }
@@ -357,5 +360,14 @@ mod tests {
         let named = groups(&[scenario("c", &[], 1)], &both, &["c".into()]).expect("known");
         assert_eq!(named.len(), 2);
         assert!(groups(&[scenario("c", &[], 1)], &both, &[]).is_ok_and(|it| it.is_empty()));
+        // For the plain kernel by itself, for the fixed one when it is named.
+        let plain = [scenario("c", &["plain"], 1)];
+        let places = |kernels: &[KernelName], names: &[String]| {
+            let groups = groups(&plain, kernels, names).expect("known");
+            groups.iter().map(Group::place).collect::<Vec<_>>()
+        };
+        assert_eq!(places(&[KernelName::Plain], &[]), ["plain"]);
+        assert_eq!(places(&both, &[]), [""; 0]);
+        assert_eq!(places(&both, &["c".into()]), ["fixed"]);
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Set-up of the lab: makes a Debian toolchain root, fetches the pinned kernel
-//! sources, builds the two lab kernels and the modules and an image of real
+//! sources, builds the lab's kernels and the modules and an image of real
 //! programs, and keeps all of it in a cache outside the checkout, each thing
 //! rebuilt only when its inputs change.
 

@@ -49,7 +49,7 @@ pub struct Listed {
     pub name: String,
     /// What it shows, in one line.
     pub shows: String,
-    /// The kernels that it runs on: `fixed`, `vulnerable`; none: it runs when it is named.
+    /// The kernels that it runs on: `fixed`, `vulnerable`, `plain`; none: it runs when it is named.
     pub kernels: Vec<String>,
     /// How many guests it needs.
     pub nodes: u8,

@@ -28,6 +28,7 @@ mod rule;
 mod scenario;
 mod smc;
 mod smcify;
+mod sockets;
 mod task;
 mod trial;
 mod ulp;

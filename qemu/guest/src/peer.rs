@@ -121,12 +121,6 @@ impl Peer {
         }
     }
 
-    /// Says something to the other guest, and waits for what that says.
-    pub fn exchange<T: Serialize + DeserializeOwned>(&self, what: &T) -> Result<T> {
-        self.tell(what)?;
-        self.hear()
-    }
-
     /// Waits until both guests are here; `place` names it, on both alike.
     pub fn meet(&self, place: &str) -> Result<()> {
         self.send(Word::At(place.into()))?;

@@ -21,6 +21,7 @@ mod transfer;
 mod ulp;
 mod ulp_race;
 mod vfs;
+mod wire;
 
 use crate::kmsg::say;
 use crate::ktap::Level;
@@ -41,6 +42,10 @@ const BOTH: &[&str] = &["fixed", "vulnerable"];
 const FIXED: &[&str] = &["fixed"];
 /// For bugs that the fixed kernel does not have.
 const VULNERABLE: &[&str] = &["vulnerable"];
+
+/// For what takes long and is better done without debugging: not part of the check. When it
+/// is named, it runs on the fixed kernel as well, where more is noticed.
+const PLAIN_KERNEL: &[&str] = &["plain"];
 
 /// For what takes too long for the check: it runs where it is asked for.
 const BY_NAME: &[&str] = &[];
@@ -440,6 +445,22 @@ const SCENARIOS: &[Scenario] = &[
         kernels: BY_NAME,
         guest: "clc-mutations-10000",
         run: |report| clc::mutations(report, 10_000),
+        ..PLAIN
+    },
+    Scenario {
+        name: "wire-transfer",
+        shows: "two guests: unmodified programs run over SMC-R, and every byte arrives",
+        kernels: FIXED,
+        nodes: 2,
+        run: |report| wire::transfer::run(report, "wire-transfer", 512 << 10),
+        ..PLAIN
+    },
+    Scenario {
+        name: "wire-transfer-64",
+        shows: "the same with 64 MiB each way",
+        kernels: PLAIN_KERNEL,
+        nodes: 2,
+        run: |report| wire::transfer::run(report, "wire-transfer-64", 64 << 20),
         ..PLAIN
     },
 ];
