@@ -95,7 +95,10 @@ pub struct Shown {
     pub bytes: u64,
 }
 
-/// What `interop` prints behind `interop: `, one line for each program.
+/// What precedes a [`Tried`] in the notes of a scenario.
+pub const TRIED: &str = "tried: ";
+
+/// How a real program went, as JSON in a line behind [`TRIED`].
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Tried {
     pub program: String,

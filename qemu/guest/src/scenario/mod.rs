@@ -9,6 +9,7 @@ mod fallback;
 mod fixes;
 mod handshake;
 mod inside;
+mod interop;
 mod kunit;
 mod load_errors;
 mod migration;
@@ -453,6 +454,23 @@ const SCENARIOS: &[Scenario] = &[
         kernels: FIXED,
         nodes: 2,
         run: |report| wire::transfer::run(report, "wire-transfer", 512 << 10),
+        ..PLAIN
+    },
+    Scenario {
+        name: "interop",
+        shows: "real programs between two guests: the same with TCP and over SMC-R, or why not",
+        kernels: PLAIN_KERNEL,
+        nodes: 2,
+        programs: true,
+        run: |report| interop::wire(report, "interop"),
+        ..PLAIN
+    },
+    Scenario {
+        name: "interop-cpython",
+        shows: "CPython's own tests of sockets: the same with TCP and over SMC-D, or why not",
+        kernels: PLAIN_KERNEL,
+        programs: true,
+        run: interop::suites,
         ..PLAIN
     },
     Scenario {

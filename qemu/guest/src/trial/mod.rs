@@ -19,7 +19,7 @@ use crate::programs;
 use crate::until::until_within;
 use anyhow::Context;
 use anyhow::Result;
-use counted::Counted;
+pub use counted::Counted;
 use guest::Difference;
 use guest::Outcome;
 use guest::Tried;
