@@ -41,6 +41,8 @@ pub enum Command {
     Demo,
     /// Provoke the bugs of the vulnerable kernel, without and with smcify; writes proof/index.html.
     Proof,
+    /// Run real programs with TCP and under smcify, and compare with docs/compatibility.md.
+    Interop(Interop),
     /// Run the scenarios under virtme-ng.
     Vng(Check),
     /// Check format and lints of everything in Rust, in user space and kernel.
@@ -117,6 +119,16 @@ pub struct Check {
     /// Only on this kernel.
     #[arg(long, value_name = "fixed|vulnerable|plain|DIR")]
     pub kernel: Option<KernelName>,
+}
+
+#[derive(Args, Debug)]
+pub struct Interop {
+    /// Only these scenarios; nothing is then compared.
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Write docs/compatibility.md anew.
+    #[arg(long, conflicts_with = "names")]
+    pub write: bool,
 }
 
 #[derive(Args, Debug)]

@@ -2,7 +2,6 @@
 //! iperf3: one way, the other way, and four connections at once.
 
 use super::Run;
-use super::Server;
 use super::Trial;
 use anyhow::Context;
 use anyhow::Result;

@@ -18,11 +18,14 @@ use crate::peer::Peer;
 use crate::programs;
 use crate::until::until_within;
 use anyhow::Context;
+use anyhow::Error;
 use anyhow::Result;
 pub use counted::Counted;
 use guest::Difference;
 use guest::Outcome;
 use guest::Tried;
+use serde::Deserialize;
+use serde::Serialize;
 use server::Server;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -71,6 +74,13 @@ pub fn named(name: &str) -> Result<&'static Trial> {
     found.with_context(|| format!("no trial {name:?}"))
 }
 
+/// What the server's guest says at the end of a run.
+#[derive(Deserialize, Serialize)]
+struct Served {
+    ended: Result<(), String>,
+    counted: Counted,
+}
+
 /// One run of a trial.
 pub struct Run {
     /// Whether under `smcify run`.
@@ -117,52 +127,54 @@ impl Trial {
         self.twice(|smcify| {
             let run = Run { smcify, server };
             let before = Counted::now()?;
-            let servers = (self.server)(&run)?;
-            let result = (self.client)(&run);
-            server::stop(servers, result.is_ok())?;
+            let result = (self.server)(&run).and_then(|servers| {
+                let result = (self.client)(&run);
+                server::stop(servers, result.is_ok()).and(result)
+            });
             let mut counted = Counted::default();
-            let same = until_within(PATIENCE, "the same count on both sides", || {
+            until_within(PATIENCE, "the same count on both sides", || {
                 counted = Counted::now()?.since(&before);
                 Ok(counted.both_sides_agree())
-            });
-            let outcome = counted.outcome(result);
-            same.map(|()| outcome)
+            })?;
+            Ok(counted.outcome(result))
         })
     }
 
-    /// Tries it with the server in guest 0 and the client in guest 1; guest 1 hears what came of it.
+    /// Tries it with the server in guest 0 and the client in guest 1, which hears what came of it.
     pub fn apart(&self, peer: &Peer, server: IpAddr) -> Result<Option<Tried>> {
-        match peer.node() {
-            0 => {
-                for smcify in [false, true] {
-                    self.serve_apart(peer, Run { smcify, server })?;
-                }
-                Ok(None)
-            }
-            _ => {
-                let tried = self.twice(|smcify| self.ask_apart(peer, Run { smcify, server }));
-                tried.map(Some)
-            }
+        if peer.node() == 1 {
+            let tried = self.twice(|smcify| self.ask_apart(peer, Run { smcify, server }));
+            return tried.map(Some);
         }
+        for smcify in [false, true] {
+            self.serve_apart(peer, Run { smcify, server })?;
+        }
+        Ok(None)
     }
 
     fn serve_apart(&self, peer: &Peer, run: Run) -> Result<()> {
         let before = Counted::now()?;
-        let servers = (self.server)(&run)?;
-        peer.meet("the server listens")?;
-        let good: bool = peer.hear()?;
-        server::stop(servers, good)?;
-        peer.tell(&Counted::now()?.since(&before))
+        let servers = (self.server)(&run);
+        peer.tell(&servers.as_ref().map(drop).map_err(|e| format!("{e:#}")))?;
+        let content: bool = peer.hear()?;
+        let ended = servers.and_then(|servers| server::stop(servers, content));
+        peer.tell(&Served {
+            ended: ended.map_err(|e| format!("{e:#}")),
+            counted: Counted::now()?.since(&before),
+        })
     }
 
     fn ask_apart(&self, peer: &Peer, run: Run) -> Result<Outcome> {
         let before = Counted::now()?;
-        peer.meet("the server listens")?;
-        let result = (self.client)(&run);
+        let listens: Result<(), String> = peer.hear()?;
+        let result = listens
+            .map_err(Error::msg)
+            .and_then(|()| (self.client)(&run));
         peer.tell(&result.is_ok())?;
-        let server: Counted = peer.hear()?;
+        let served: Served = peer.hear()?;
+        let result = result.and_then(|it| served.ended.map(|()| it).map_err(Error::msg));
         let counted = Counted::now()?.since(&before);
-        Ok(counted.with_server(&server).outcome(result))
+        Ok(counted.with_server(&served.counted).outcome(result))
     }
 
     fn twice(&self, mut once: impl FnMut(bool) -> Result<Outcome>) -> Result<Tried> {

@@ -2,7 +2,6 @@
 //! netperf: a stream, requests over one connection, and a connection for each request.
 
 use super::Run;
-use super::Server;
 use super::Trial;
 use anyhow::Result;
 
