@@ -32,9 +32,6 @@ pub(crate) fn make(recipe: &Recipe, cache: &Cache, dir: &Path, step: &Step) -> R
         "--variant=apt",
         &format!("--include={}", recipe.packages.join(",")),
     ]);
-    for option in recipe.dpkg {
-        command.arg(format!("--dpkgopt={option}"));
-    }
     let log = cache.log(recipe.name);
     step.note("installing packages");
     match enter::is_root() {

@@ -37,12 +37,16 @@ const BUILD: &str = "mkdir -p /opt/smcify && cp \"$0/http.js\" /opt/smcify/ && j
 /// it.
 /// Not compressed: an emulated processor is slower than any disk.
 const PACK: &str = "tar --create --one-file-system --owner=root:0 --group=root:0 \"${@:1}\" --directory=/ . \
-    | mkfs.erofs --quiet --tar=f \"$0\" -";
+    | mkfs.erofs --quiet --preserve-mtime --tar=f \"$0\"";
 
 /// What no program needs when it runs. As tar sees it.
-const LEFT_OUT: [&str; 7] = [
+const LEFT_OUT: [&str; 11] = [
     "./var/cache/*",
     "./var/lib/apt/*",
+    "./usr/share/doc/*",
+    "./usr/share/info/*",
+    "./usr/share/locale/*",
+    "./usr/share/man/*",
     "./usr/lib/go-*",
     "./usr/share/go-*",
     "./usr/lib/x86_64-linux-gnu/libLLVM*",

@@ -12,8 +12,6 @@ pub(crate) struct Recipe {
     /// The step that makes it.
     pub step: &'static str,
     pub packages: &'static [&'static str],
-    /// What dpkg leaves out or does otherwise, as its configuration has it.
-    pub dpkg: &'static [&'static str],
     /// The bytes that it takes, with the packages that it is made from.
     pub room: u64,
 }
@@ -63,7 +61,6 @@ pub(crate) const TOOLCHAIN: Recipe = Recipe {
         "coccinelle",
         "libpython3.13",
     ],
-    dpkg: &[],
     room: 3 * GB,
 };
 
@@ -100,22 +97,12 @@ pub(crate) const PROGRAMS: Recipe = Recipe {
         "golang-go",
         "erofs-utils",
     ],
-    dpkg: &[
-        "path-exclude=/usr/share/doc/*",
-        "path-exclude=/usr/share/info/*",
-        "path-exclude=/usr/share/locale/*",
-        "path-exclude=/usr/share/man/*",
-    ],
     room: 3 * GB,
 };
 
 impl Recipe {
     /// What makes a root what it is; one of another text is made anew.
     pub fn text(&self) -> String {
-        let mut text = format!("{SUITE} apt {}\n", self.packages.join(" "));
-        for line in self.dpkg {
-            text += &format!("{line}\n");
-        }
-        text
+        format!("{SUITE} apt {}\n", self.packages.join(" "))
     }
 }
