@@ -5,7 +5,6 @@
 use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
-use std::process::Command;
 
 use anyhow::Context;
 use anyhow::Result;
@@ -13,6 +12,8 @@ use anyhow::Result;
 use crate::cache::Cache;
 use crate::cache::GB;
 use crate::checkout;
+use crate::debootstrap::remove;
+use crate::enter::inside;
 use crate::progress::Progress;
 use crate::progress::Step;
 use crate::recipe::PROGRAMS;
@@ -24,14 +25,21 @@ const STEP: &str = "programs' image";
 
 /// Where our own programs are, in the checkout.
 const SOURCES: &str = "qemu/programs";
-/// Those of them that go into the image.
-const OURS: [&str; 3] = ["Echo.java", "http.go", "http.js"];
+/// Those of them that go into the image, the last as it is.
+const OURS: [&str; 3] = ["Echo.java", "http.go", SCRIPT];
+const SCRIPT: &str = "http.js";
 
-/// Puts what is ours into the root: `$0` is where the sources are.
-const BUILD: &str = "mkdir -p /opt/smcify && cp \"$0/http.js\" /opt/smcify/ && javac -d /opt/smcify \"$0/Echo.java\" \
-    && CGO_ENABLED=0 GOCACHE=/var/cache/go GOTOOLCHAIN=local go build -trimpath -o /opt/smcify/http \"$0/http.go\" \
-    && rm -f /opt/smcify/key* && ssh-keygen -q -t ed25519 -N '' -C lab -f /opt/smcify/key \
-    && dpkg-query --show >/opt/smcify/packages";
+/// Where they are in the image.
+const PLACE: &str = "/opt/smcify";
+
+/// What makes ours in [`PLACE`], run where the sources are. Keys and a certificate are the same in
+/// all guests of a run.
+const BUILD: [&str; 4] = [
+    "javac -d /opt/smcify Echo.java",
+    "env CGO_ENABLED=0 GOCACHE=/var/cache/go GOTOOLCHAIN=local go build -trimpath -o /opt/smcify/http http.go",
+    "ssh-keygen -q -t ed25519 -N '' -C lab -f /opt/smcify/ssh.key",
+    "openssl req -x509 -newkey rsa:2048 -nodes -days 36500 -subj /CN=lab -keyout /opt/smcify/tls.key -out /opt/smcify/tls.pem",
+];
 
 /// Makes the file `$0`. tar leaves out other file systems; all files are root's, whoever makes
 /// it.
@@ -85,7 +93,7 @@ pub fn programs(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
 
 /// What makes the image what it is.
 fn identity() -> Result<String> {
-    let mut text = PROGRAMS.text() + BUILD + PACK + &LEFT_OUT.join(" ");
+    let mut text = PROGRAMS.text() + &BUILD.join("\n") + PACK + &LEFT_OUT.join(" ");
     for name in OURS {
         let path = checkout().join(SOURCES).join(name);
         let source = fs::read_to_string(&path);
@@ -96,28 +104,43 @@ fn identity() -> Result<String> {
 
 /// Makes the image, whole or not there.
 fn make(root: &Root, image: &Path, step: &Step) -> Result<()> {
-    let log = root.cache().log("programs-image");
     step.note("building our own");
-    let mut build = shell(root, BUILD);
-    build.arg(checkout().join(SOURCES));
-    run::logged(build, &log, |_| ())?;
+    build(root)?;
     let partial = image.with_extension("partial");
-    let mut pack = shell(root, PACK);
-    pack.arg(&partial);
+    let mut pack = root.command("bash");
+    pack.args(["-o", "pipefail", "-c", PACK]).arg(&partial);
     pack.args(LEFT_OUT.map(|path| format!("--exclude={path}")));
     // What is bound may be of the same file system.
     let bound = root.bound().into_iter();
     pack.arg("--no-wildcards");
     pack.args(bound.map(|path| format!("--exclude=.{}", path.display())));
-    run::polled(pack, &log, || {
+    run::polled(pack, &root.cache().log("programs-image"), || {
         let bytes = fs::metadata(&partial).map_or(0, |data| data.len());
         step.note(&format!("packing, {} MB", bytes / 1_000_000));
     })?;
     fs::rename(&partial, image).with_context(|| format!("cannot write {}", image.display()))
 }
 
-fn shell(root: &Root, script: &str) -> Command {
-    let mut command = root.command("bash");
-    command.args(["-o", "pipefail", "-c", script]);
-    command
+/// Puts what is ours into the root, and a list of what is Debian's.
+fn build(root: &Root) -> Result<()> {
+    let (sources, place) = (
+        checkout().join(SOURCES),
+        inside(root.dir(), Path::new(PLACE)),
+    );
+    remove(&place)?;
+    fs::create_dir_all(&place).with_context(|| format!("cannot make {}", place.display()))?;
+    for line in BUILD {
+        let mut command = root.command("sh");
+        command.args(["-c", line]).current_dir(&sources);
+        run::logged(command, &root.cache().log("programs-own"), |_| ())?;
+    }
+    let mut list = root.command("dpkg-query");
+    list.arg("--show");
+    let packages = run::output(list)?;
+    let script = fs::read_to_string(sources.join(SCRIPT))?;
+    for (name, text) in [(SCRIPT, script), ("packages", packages)] {
+        let path = place.join(name);
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
 }

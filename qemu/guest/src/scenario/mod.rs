@@ -271,7 +271,7 @@ const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "programs",
-        shows: "redis, nginx, curl and Go as they are shipped: the same comes out, over SMC-D",
+        shows: "redis, nginx with curl and Go as they are shipped: the same comes out, over SMC-D",
         kernels: FIXED,
         programs: true,
         run: programs::run,

@@ -20,12 +20,7 @@ const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 pub fn run(report: &mut Report) -> Result<()> {
     programs::mount_all()?;
     let _smcify = Smcify::load()?;
-    for name in [
-        "redis",
-        "nginx",
-        "curl",
-        "Go net/http, GODEBUG=multipathtcp=0",
-    ] {
+    for name in ["redis", "curl", "Go net/http, GODEBUG=multipathtcp=0"] {
         report.check(name, tried(name).and_then(|tried| all_smc(&tried.smcify)));
     }
     // Go's listeners ask for MPTCP, which smcify leaves alone; its clients do not.

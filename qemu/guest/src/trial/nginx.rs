@@ -4,7 +4,6 @@
 use super::Run;
 use super::Server;
 use super::Trial;
-use crate::programs;
 use crate::programs::within;
 use anyhow::Context;
 use anyhow::Result;
@@ -16,6 +15,8 @@ use std::fs::write;
 pub const PORT: u16 = 8081;
 const TLS_PORT: u16 = 8443;
 const DIR: &str = "/tmp/nginx";
+/// A certificate and its key: the image has them.
+const TLS: &str = "/opt/smcify/tls";
 
 /// Many requests over few connections.
 pub const NGINX: Trial = Trial {
@@ -45,45 +46,17 @@ pub fn server(run: &Run) -> Result<Vec<Server>> {
     create_dir_all(within(DIR)).context(DIR)?;
     write(within(DIR).join("file"), file()).context("nginx's file")?;
     write(within(DIR).join("small"), "small\n").context("nginx's file")?;
-    certificate()?;
     let config = format!(
         "worker_processes 2; user root; pid {DIR}/pid; error_log stderr;\n\
          events {{ worker_connections 256; }}\n\
          http {{ access_log off; server {{ root {DIR}; keepalive_requests 1000000;\n\
          listen {PORT} backlog=64; listen {TLS_PORT} ssl backlog=64;\n\
-         ssl_certificate {DIR}/cert.pem; ssl_certificate_key {DIR}/key.pem; }} }}\n"
+         ssl_certificate {TLS}.pem; ssl_certificate_key {TLS}.key; }} }}\n"
     );
     write(within(DIR).join("nginx.conf"), config).context("nginx.conf")?;
     let config = format!("{DIR}/nginx.conf");
     let words = ["nginx", "-c", &config, "-g", "daemon off;"];
     Ok(vec![run.serve(&words, TLS_PORT)?])
-}
-
-/// A key and a certificate of its own; both guests may run this side by side.
-fn certificate() -> Result<()> {
-    let (key, cert) = (format!("{DIR}/key.pem"), format!("{DIR}/cert.pem"));
-    if within(&cert).exists() {
-        return Ok(());
-    }
-    let words = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-nodes",
-        "-days",
-        "36500",
-        "-subj",
-        "/CN=lab",
-        "-keyout",
-        &key,
-        "-out",
-        &cert,
-    ];
-    programs::output(&words).map(drop)
 }
 
 /// Where the file is, by each of the two ways.

@@ -42,21 +42,8 @@ fn server(run: &Run) -> Result<Vec<Server>> {
 fn client(run: &Run) -> Result<String> {
     let (host, port) = (run.host(), PORT.to_string());
     let at = ["-h", &host, "-p", &port];
-    let load = [
-        "-q",
-        "-c",
-        "10",
-        "-n",
-        "500",
-        "-d",
-        "1000",
-        "-r",
-        "200",
-        "--seed",
-        "1",
-        "-t",
-        "set,get,lpush",
-    ];
+    let load = "-q -c 5 -n 100 -d 1000 -r 200 --seed 1 -t set,get,lpush";
+    let load: Vec<&str> = load.split(' ').collect();
     run.ask(&[&["redis-benchmark"], at.as_slice(), &load].concat())?;
     let blob: String = (0..200_000).map(|i| format!("{i} ")).collect();
     write(within("/tmp/blob"), &blob).context("/tmp/blob")?;

@@ -14,7 +14,7 @@ use std::fs::write;
 
 const PORT: u16 = 2222;
 /// Of the host and of the user, both: the image has it.
-const KEY: &str = "/opt/smcify/key";
+const KEY: &str = "/opt/smcify/ssh.key";
 /// 32 MiB, which go both ways.
 const BLOCKS: u32 = 2 << 20;
 
