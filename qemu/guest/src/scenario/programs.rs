@@ -24,8 +24,9 @@ pub fn run(report: &mut Report) -> Result<()> {
         report.check(name, tried(name).and_then(|tried| all_smc(&tried.smcify)));
     }
     // Go's listeners ask for MPTCP, which smcify leaves alone; its clients do not.
-    let name = "Go net/http";
-    report.check(name, tried(name).and_then(|tried| none_smc(&tried.smcify)));
+    let go = trial::named("Go net/http")?;
+    let outcome = go.smcify_here(HERE);
+    report.check(go.name, outcome.and_then(|outcome| none_smc(&outcome)));
     Ok(())
 }
 
@@ -56,6 +57,7 @@ fn all_smc(outcome: &Outcome) -> Result<()> {
 }
 
 fn none_smc(outcome: &Outcome) -> Result<()> {
+    ensure!(outcome.good, "{}", outcome.result);
     same("SMC-D connections", 0, outcome.smcd)?;
     let of_clients: u64 = outcome.fallbacks.iter().map(|it| it.count).sum();
     same("fallbacks, of clients", outcome.opened, of_clients)?;

@@ -88,6 +88,6 @@ fn serve(run: &Run, words: &[&str]) -> Result<Vec<Server>> {
 
 /// Connections, rounds, bytes.
 fn ask(run: &Run, words: &[&str]) -> Result<String> {
-    let said = run.ask(&[words, &["4", "10", "20000"]].concat())?;
+    let said = run.ask(&[words, &["4", "5", "20000"]].concat())?;
     Ok(said.trim().to_owned())
 }

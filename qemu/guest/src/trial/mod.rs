@@ -124,20 +124,29 @@ impl Run {
 impl Trial {
     /// Tries it in this guest alone.
     pub fn here(&self, server: IpAddr) -> Result<Tried> {
-        self.twice(|smcify| {
-            let run = Run { smcify, server };
-            let before = Counted::now()?;
-            let result = (self.server)(&run).and_then(|servers| {
-                let result = (self.client)(&run);
-                server::stop(servers, result.is_ok()).and(result)
-            });
-            let mut counted = Counted::default();
-            until_within(PATIENCE, "the same count on both sides", || {
-                counted = Counted::now()?.since(&before);
-                Ok(counted.both_sides_agree())
-            })?;
-            Ok(counted.outcome(result))
+        self.twice(|smcify| self.once_here(Run { smcify, server }))
+    }
+
+    /// The same under `smcify run` alone.
+    pub fn smcify_here(&self, server: IpAddr) -> Result<Outcome> {
+        self.once_here(Run {
+            smcify: true,
+            server,
         })
+    }
+
+    fn once_here(&self, run: Run) -> Result<Outcome> {
+        let before = Counted::now()?;
+        let result = (self.server)(&run).and_then(|servers| {
+            let result = (self.client)(&run);
+            server::stop(servers, result.is_ok()).and(result)
+        });
+        let mut counted = Counted::default();
+        until_within(PATIENCE, "the same count on both sides", || {
+            counted = Counted::now()?.since(&before);
+            Ok(counted.both_sides_agree())
+        })?;
+        Ok(counted.outcome(result))
     }
 
     /// Tries it with the server in guest 0 and the client in guest 1, which hears what came of it.

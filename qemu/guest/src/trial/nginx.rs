@@ -36,9 +36,9 @@ pub const CURL: Trial = Trial {
     client: curl,
 };
 
-/// What nginx serves: 1 MiB that does not repeat itself.
+/// What nginx serves: 512 KiB that does not repeat itself.
 fn file() -> String {
-    (0..131_072).map(|i| format!("{i:07}\n")).collect()
+    (0..65_536).map(|i| format!("{i:07}\n")).collect()
 }
 
 /// Starts it.
