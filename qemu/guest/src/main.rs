@@ -15,6 +15,7 @@ mod kmsg;
 mod ktap;
 mod livepatch;
 mod locks;
+mod middlebox;
 mod module;
 mod net;
 mod netns;
@@ -28,6 +29,8 @@ mod smc;
 mod smcify;
 mod sockets;
 mod task;
+mod tool;
+mod tun;
 mod ulp;
 mod until;
 

@@ -3,6 +3,7 @@
 
 use crate::diag::Carrier;
 use crate::diag::carriers_of;
+use crate::module::is_loaded;
 use anyhow::Context;
 use anyhow::Result;
 use anyhow::bail;
@@ -116,8 +117,9 @@ pub struct End {
     lines: Receiver<String>,
     bytes: u64,
     seen: BTreeSet<Carrier>,
-    /// What it said when everything had gone.
-    side: Option<Side>,
+    begun: Instant,
+    /// What it said when everything had gone, and how long after its start.
+    side: Option<(Side, Duration)>,
 }
 
 impl End {
@@ -129,6 +131,7 @@ impl End {
             program,
             bytes,
             seen: BTreeSet::new(),
+            begun: Instant::now(),
             side: None,
         })
     }
@@ -145,10 +148,13 @@ impl End {
 
     /// Looks at what carries its connection, and for what it says. True: everything has gone.
     pub fn look(&mut self, patience: Duration) -> Result<bool> {
-        self.seen.extend(carriers_of(self.pid())?);
+        // Without smc.ko there is no SMC socket, and nobody to ask.
+        if is_loaded("smc_diag") {
+            self.seen.extend(carriers_of(self.pid())?);
+        }
         if self.side.is_none() {
             match self.lines.recv_timeout(patience) {
-                Ok(line) => self.side = Some(parsed(&line)?),
+                Ok(line) => self.side = Some((parsed(&line)?, self.begun.elapsed())),
                 Err(RecvTimeoutError::Disconnected) => bail!("a program ended early"),
                 Err(RecvTimeoutError::Timeout) => {}
             }
@@ -169,10 +175,16 @@ impl End {
         self.look(EVERY).map(drop)
     }
 
+    /// How long it took from its start until everything had gone.
+    pub fn took(&self) -> Result<Duration> {
+        let side = self.side.as_ref().context("not everything has gone")?;
+        Ok(side.1)
+    }
+
     /// Has it close its connection and end well; says what carried that.
     pub fn finish(self) -> Result<BTreeSet<Carrier>> {
         self.program.finish("transfer")?;
-        let side = self.side.context("a program was not watched to its end")?;
+        let (side, _) = self.side.context("a program was not watched to its end")?;
         let all = (self.bytes, self.bytes);
         let moved = (side.sent, side.received);
         ensure!(moved == all, "not all has gone: {side:?}");

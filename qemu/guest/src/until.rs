@@ -8,7 +8,7 @@ use std::time::Duration;
 use std::time::Instant;
 
 /// Longer than anything here takes on a slow machine.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(60);
 const EVERY: Duration = Duration::from_millis(10);
 
 /// Waits until `done`; `what` names what is waited for.

@@ -451,6 +451,14 @@ const SCENARIOS: &[Scenario] = &[
         run: |report| wire::transfer::run(report, "wire-transfer-64", 64 << 20),
         ..PLAIN
     },
+    Scenario {
+        name: "wire-fallback",
+        shows: "two guests, one without smcify, SMC or RDMA, routed, replayed options: TCP, in time",
+        kernels: PLAIN_KERNEL,
+        nodes: 2,
+        run: wire::fallback::run,
+        ..PLAIN
+    },
 ];
 
 /// Where a scenario says what holds. An `Err` from its function ends it early.

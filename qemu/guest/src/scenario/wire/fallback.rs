@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Where SMC cannot be between two guests, a program has TCP, and not a second later than it
+//! had it without SMC.
+
+use super::end;
+use super::rdma_is_ready;
+use super::smcify;
+use crate::diag::Carrier;
+use crate::middlebox;
+use crate::module;
+use crate::net;
+use crate::net::address;
+use crate::netns::Netns;
+use crate::pair::End;
+use crate::peer::Peer;
+use crate::rule::Rule;
+use crate::scenario::Report;
+use crate::scenario::fallback::NO_DEVICE;
+use crate::scenario::fallback::PEER_DECLINED;
+use crate::scenario::fallback::PEER_NO_SMC;
+use crate::scenario::same;
+use crate::smc;
+use crate::smcify::Smcify;
+use crate::tool::tool;
+use crate::until::until;
+use anyhow::Result;
+use anyhow::ensure;
+use nix::sys::utsname::uname;
+use std::collections::BTreeSet;
+use std::io::Read;
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::SocketAddr;
+use std::net::TcpListener;
+use std::net::TcpStream;
+use std::time::Duration;
+use std::time::Instant;
+
+const CLIENT: u8 = 0;
+const SERVER: u8 = 1;
+/// Each way: enough for the windows of either to fill several times.
+const BYTES: u64 = 1 << 20;
+/// The best of as many is what it takes: what else the machine does meanwhile only adds to it.
+const RUNS: usize = 3;
+/// How much longer than TCP alone it may take.
+const SLOWER: Duration = Duration::from_secs(1);
+
+const WITH_RULE: &str = "behind a peer that replays options, with a rule";
+/// The server reads SMC's handshake as data, and the client waits for its answer: 6 s
+/// (`CLC_WAIT_TIME`).
+const WITHOUT_RULE: &str = "behind such a peer, without a rule: connect() gives up";
+/// How a CLC message begins: "SMCR" in EBCDIC.
+const EYECATCHER: [u8; 4] = [0xe2, 0xd4, 0xc3, 0xd9];
+
+/// The scenario.
+pub fn run(report: &mut Report) -> Result<()> {
+    Peer::with("wire-fallback", |peer| {
+        rdma_is_ready(peer)?;
+        let here = address(SERVER, false);
+        let alone = transfers(peer, || end(peer, SERVER, "blocking", here, BYTES))?;
+        report.check("TCP alone", alone.carried(peer, [Carrier::Tcp; 2]));
+        let mut scene = Scene {
+            report,
+            peer,
+            alone: alone.took,
+        };
+        for lack in LACKS {
+            for side in [CLIENT, SERVER] {
+                scene.without(lack, side)?;
+            }
+        }
+        scene.routed()?;
+        scene.replayed()?;
+        scene.as_it_should_be()
+    })
+}
+
+/// What one side may lack.
+#[derive(Clone, Copy)]
+enum Lack {
+    Smcify,
+    Smc,
+    Rdma,
+}
+
+const LACKS: [Lack; 3] = [Lack::Smcify, Lack::Smc, Lack::Rdma];
+
+impl Lack {
+    fn name(self) -> &'static str {
+        match self {
+            Lack::Smcify => "smcify",
+            Lack::Smc => "smc.ko",
+            Lack::Rdma => "an RDMA device",
+        }
+    }
+
+    /// What carries the client's end and the server's if `side` lacks it.
+    fn carriers(self, side: u8) -> [Carrier; 2] {
+        match (self, side) {
+            (Lack::Rdma, _) => [PEER_DECLINED, NO_DEVICE],
+            (_, CLIENT) => [Carrier::Tcp, PEER_NO_SMC],
+            (_, _) => [PEER_NO_SMC, Carrier::Tcp],
+        }
+    }
+
+    /// Takes it away. What is returned has to live as long as it is to be lacked.
+    fn take(self) -> Result<Option<Smcify>> {
+        match self {
+            Lack::Smcify => {}
+            Lack::Smc => {
+                module::unload("smc_diag")?;
+                // Its sockets keep it until they have closed.
+                until("the end of SMC's sockets", || {
+                    Ok(module::try_unload("smc")?.is_ok())
+                })?;
+            }
+            Lack::Rdma => {
+                tool("rdma link delete rxe0")?;
+                return smcify().map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    fn give_back(self, peer: &Peer) -> Result<()> {
+        match self {
+            Lack::Smcify => Ok(()),
+            Lack::Smc => {
+                let release = uname()?.release().to_string_lossy().into_owned();
+                for name in ["smc", "smc_diag"] {
+                    let path = format!("/lib/modules/{release}/kernel/net/smc/{name}.ko");
+                    module::load(&path)?;
+                }
+                smc::add_ueid(smc::UEID)?;
+                rdma_is_ready(peer)
+            }
+            Lack::Rdma => {
+                net::add_rxe()?;
+                rdma_is_ready(peer)
+            }
+        }
+    }
+}
+
+/// Some transfers: what carried them, and how long the quickest took.
+struct Transfers {
+    carriers: BTreeSet<Carrier>,
+    took: Duration,
+}
+
+/// Makes them; `end` starts this guest's end of one.
+fn transfers(peer: &Peer, end: impl Fn() -> Result<End>) -> Result<Transfers> {
+    let (mut carriers, mut took) = (BTreeSet::new(), Duration::MAX);
+    for _ in 0..RUNS {
+        let mut end = end()?;
+        end.watch()?;
+        took = took.min(end.took()?);
+        peer.meet("everything has gone")?;
+        carriers.extend(end.finish()?);
+    }
+    Ok(Transfers { carriers, took })
+}
+
+impl Transfers {
+    /// Fails unless this guest's end is as it is `expected` of the client's and the server's.
+    fn carried(&self, peer: &Peer, expected: [Carrier; 2]) -> Result<()> {
+        let expected = expected[usize::from(peer.node())];
+        let names = |of: Vec<Carrier>| of.iter().map(Carrier::to_string).collect::<Vec<_>>();
+        let found = names(self.carriers.iter().copied().collect());
+        same("carried by", names(vec![expected]), found)
+    }
+}
+
+/// The two guests, each of which knows how long TCP takes.
+struct Scene<'a> {
+    report: &'a mut Report,
+    peer: &'a Peer,
+    alone: Duration,
+}
+
+impl Scene<'_> {
+    /// Transfers to `at`, and reports whether they went as `expected` and in time.
+    fn case(&mut self, name: &str, at: IpAddr, expected: [Carrier; 2]) -> Result<()> {
+        let peer = self.peer;
+        let went = transfers(peer, || end(peer, SERVER, "blocking", at, BYTES))?;
+        self.judge(name, &went, expected);
+        Ok(())
+    }
+
+    fn judge(&mut self, name: &str, went: &Transfers, expected: [Carrier; 2]) {
+        let ms = |time: Duration| time.as_millis();
+        let times = format!("{} ms, {} ms by TCP alone", ms(went.took), ms(self.alone));
+        self.report.note(format!("{name}: {times}"));
+        let carried = went.carried(self.peer, expected);
+        self.report.check(name, carried);
+        let in_time = || {
+            ensure!(went.took < self.alone + SLOWER, "{times}");
+            Ok(())
+        };
+        self.report.check(format!("{name}: in time"), in_time());
+    }
+
+    fn without(&mut self, lack: Lack, side: u8) -> Result<()> {
+        let lacks = self.peer.node() == side;
+        let _smcify = if lacks { lack.take()? } else { Some(smcify()?) };
+        self.peer.meet("one side lacks something")?;
+        let who = ["client", "server"][usize::from(side)];
+        let name = format!("the {who} is without {}", lack.name());
+        self.case(&name, address(SERVER, false), lack.carriers(side))?;
+        if lacks {
+            lack.give_back(self.peer)?;
+        }
+        self.peer.meet("nothing is lacking")
+    }
+
+    /// Client and server in two subnets with a router between them, which is the server's own
+    /// host. Version 2 of SMC-R can be routed. It goes by the address that the client connects
+    /// from: that has to be one of the RDMA device's netdev (`smc_ib_determine_gid_rcu()`).
+    fn routed(&mut self) -> Result<()> {
+        let node = self.peer.node();
+        let (gateway, far) = (address(1 - node, false), 1 - node);
+        net::add_dummy("far")?;
+        net::up("far")?;
+        for (subnet, device, name, expected) in [
+            (98, "eth0", "in another subnet, routed", [Carrier::SmcR; 2]),
+            (
+                96,
+                "far",
+                "in another subnet, not on the RDMA device's netdev",
+                [PEER_DECLINED, NO_DEVICE],
+            ),
+        ] {
+            let of = |node| IpAddr::from(Ipv4Addr::new(10, subnet, node, 1));
+            net::add_address(device, of(node), 24)?;
+            let (to, from) = (of(far), of(node));
+            tool(&format!("ip route add {to}/32 via {gateway} src {from}"))?;
+            let _smcify = smcify()?;
+            self.peer.meet("there is another subnet")?;
+            self.case(name, of(SERVER), expected)?;
+            tool(&format!("ip route del {to}/32"))?;
+            net::delete_address(device, of(node), 24)?;
+        }
+        net::delete(net::index("far")?)?;
+        self.peer.meet("there is no other subnet")
+    }
+
+    /// A server behind a box that replays the SMC option. Without a rule the client begins
+    /// SMC's handshake with a server that takes it for data; a rule spares it that.
+    fn replayed(&mut self) -> Result<()> {
+        let (peer, host) = (self.peer, middlebox::HOST);
+        if peer.node() == SERVER {
+            return middlebox::with(|netns| self.behind(netns));
+        }
+        let _smcify = smcify()?;
+        tool(&format!(
+            "ip route add {host}/32 via {}",
+            address(SERVER, false)
+        ))?;
+        peer.meet("the box is there")?;
+        let rule = Rule::saying("tcp", "dst:10.97.0.0:24")?;
+        let went = transfers(peer, || end(peer, SERVER, "blocking", host, BYTES))?;
+        self.judge(WITH_RULE, &went, [Carrier::Tcp; 2]);
+        drop(rule);
+        let begun = Instant::now();
+        let error = TcpStream::connect(peer.hear::<SocketAddr>()?).err();
+        let time = begun.elapsed().as_secs_f32();
+        self.report
+            .note(format!("{WITHOUT_RULE}: {error:?} after {time:.1} s"));
+        let error = error.and_then(|error| error.raw_os_error());
+        self.report.check(
+            WITHOUT_RULE,
+            same("connect()", Some(libc::ETIMEDOUT), error),
+        );
+        peer.meet("the client has tried")
+    }
+
+    /// The same, on the server's side.
+    fn behind(&mut self, host: &Netns) -> Result<()> {
+        let (peer, ip) = (self.peer, middlebox::HOST);
+        peer.meet("the box is there")?;
+        let serve = || host.run(|| end(peer, SERVER, "blocking", ip, BYTES));
+        let went = transfers(peer, serve)?;
+        self.judge(WITH_RULE, &went, [Carrier::Tcp; 2]);
+        let listener = host.run(|| Ok(TcpListener::bind((ip, 0))?))?;
+        peer.tell(&listener.local_addr()?)?;
+        let (mut stream, _) = listener.accept()?;
+        let mut head = [0; 4];
+        stream.read_exact(&mut head)?;
+        let found = same("the first bytes", EYECATCHER, head);
+        self.report.check(WITHOUT_RULE, found);
+        peer.meet("the client has tried")
+    }
+
+    /// After all that, SMC-R again.
+    fn as_it_should_be(&mut self) -> Result<()> {
+        let _smcify = smcify()?;
+        self.peer.meet("all is as it should be")?;
+        let at = address(SERVER, false);
+        self.case("all as it should be", at, [Carrier::SmcR; 2])
+    }
+}
