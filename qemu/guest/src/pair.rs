@@ -15,7 +15,6 @@ use std::io::BufReader;
 use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::process::Child;
-use std::process::ChildStdout;
 use std::process::Command;
 use std::process::Stdio;
 use std::sync::mpsc::Receiver;
@@ -28,7 +27,8 @@ use std::time::Instant;
 /// The forms in which `transfer` makes its calls.
 pub const FORMS: [&str; 3] = ["blocking", "epoll", "io_uring"];
 
-const PROGRAM: &str = "/bin/transfer";
+/// Where it is in the guest.
+pub const PROGRAM: &str = "/bin/transfer";
 /// Longer than any transfer takes, shorter than a lab's patience.
 const PATIENCE: Duration = Duration::from_secs(60);
 const EVERY: Duration = Duration::from_millis(40);
@@ -80,9 +80,18 @@ impl Program {
         ))
     }
 
-    fn output(&mut self) -> Result<BufReader<ChildStdout>> {
+    /// The lines of its output, as they come.
+    pub fn lines(&mut self) -> Result<Receiver<String>> {
         let out = self.0.stdout.take().context("output taken already")?;
-        Ok(BufReader::new(out))
+        let (sender, receiver) = channel();
+        spawn(move || {
+            for line in BufReader::new(out).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(receiver)
     }
 
     /// Closes its standard input and expects it to end well.
@@ -92,19 +101,6 @@ impl Program {
         ensure!(status.success(), "{name}: {status}");
         Ok(())
     }
-}
-
-/// The lines of a reader, as they come.
-fn lines(reader: BufReader<ChildStdout>) -> Receiver<String> {
-    let (sender, receiver) = channel();
-    spawn(move || {
-        for line in reader.lines().map_while(Result::ok) {
-            if sender.send(line).is_err() {
-                return;
-            }
-        }
-    });
-    receiver
 }
 
 fn parsed<'a, T: Deserialize<'a>>(line: &'a str) -> Result<T> {
@@ -127,7 +123,7 @@ impl End {
         let arguments = [side, &at.to_string(), &bytes.to_string(), form, "hold"];
         let mut program = Program::start(PROGRAM, &arguments)?;
         Ok(Self {
-            lines: lines(program.output()?),
+            lines: program.lines()?,
             program,
             bytes,
             seen: BTreeSet::new(),

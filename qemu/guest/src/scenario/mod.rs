@@ -459,6 +459,24 @@ const SCENARIOS: &[Scenario] = &[
         run: wire::fallback::run,
         ..PLAIN
     },
+    Scenario {
+        name: "wire-failures",
+        shows: "two guests: wire, devices, peer and smcify fail in mid-transfer, SMC-R beside TCP",
+        kernels: PLAIN_KERNEL,
+        nodes: 2,
+        run: wire::failures::run,
+        ..PLAIN
+    },
+    Scenario {
+        name: "wire-cut-60",
+        shows: "the wire cut for 60 s in mid-transfer, SMC-R beside TCP",
+        kernels: PLAIN_KERNEL,
+        nodes: 2,
+        guest: "wire-cut-60",
+        waits: true,
+        run: wire::failures::minute,
+        ..PLAIN
+    },
 ];
 
 /// Where a scenario says what holds. An `Err` from its function ends it early.

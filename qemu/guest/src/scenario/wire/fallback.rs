@@ -3,11 +3,12 @@
 //! had it without SMC.
 
 use super::end;
+use super::lack::LACKS;
+use super::lack::Lack;
 use super::rdma_is_ready;
 use super::smcify;
 use crate::diag::Carrier;
 use crate::middlebox;
-use crate::module;
 use crate::net;
 use crate::net::address;
 use crate::netns::Netns;
@@ -17,15 +18,10 @@ use crate::rule::Rule;
 use crate::scenario::Report;
 use crate::scenario::fallback::NO_DEVICE;
 use crate::scenario::fallback::PEER_DECLINED;
-use crate::scenario::fallback::PEER_NO_SMC;
 use crate::scenario::same;
-use crate::smc;
-use crate::smcify::Smcify;
 use crate::tool::tool;
-use crate::until::until;
 use anyhow::Result;
 use anyhow::ensure;
-use nix::sys::utsname::uname;
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::net::IpAddr;
@@ -73,73 +69,6 @@ pub fn run(report: &mut Report) -> Result<()> {
         scene.replayed()?;
         scene.as_it_should_be()
     })
-}
-
-/// What one side may lack.
-#[derive(Clone, Copy)]
-enum Lack {
-    Smcify,
-    Smc,
-    Rdma,
-}
-
-const LACKS: [Lack; 3] = [Lack::Smcify, Lack::Smc, Lack::Rdma];
-
-impl Lack {
-    fn name(self) -> &'static str {
-        match self {
-            Lack::Smcify => "smcify",
-            Lack::Smc => "smc.ko",
-            Lack::Rdma => "an RDMA device",
-        }
-    }
-
-    /// What carries the client's end and the server's if `side` lacks it.
-    fn carriers(self, side: u8) -> [Carrier; 2] {
-        match (self, side) {
-            (Lack::Rdma, _) => [PEER_DECLINED, NO_DEVICE],
-            (_, CLIENT) => [Carrier::Tcp, PEER_NO_SMC],
-            (_, _) => [PEER_NO_SMC, Carrier::Tcp],
-        }
-    }
-
-    /// Takes it away. What is returned has to live as long as it is to be lacked.
-    fn take(self) -> Result<Option<Smcify>> {
-        match self {
-            Lack::Smcify => {}
-            Lack::Smc => {
-                module::unload("smc_diag")?;
-                // Its sockets keep it until they have closed.
-                until("the end of SMC's sockets", || {
-                    Ok(module::try_unload("smc")?.is_ok())
-                })?;
-            }
-            Lack::Rdma => {
-                tool("rdma link delete rxe0")?;
-                return smcify().map(Some);
-            }
-        }
-        Ok(None)
-    }
-
-    fn give_back(self, peer: &Peer) -> Result<()> {
-        match self {
-            Lack::Smcify => Ok(()),
-            Lack::Smc => {
-                let release = uname()?.release().to_string_lossy().into_owned();
-                for name in ["smc", "smc_diag"] {
-                    let path = format!("/lib/modules/{release}/kernel/net/smc/{name}.ko");
-                    module::load(&path)?;
-                }
-                smc::add_ueid(smc::UEID)?;
-                rdma_is_ready(peer)
-            }
-            Lack::Rdma => {
-                net::add_rxe()?;
-                rdma_is_ready(peer)
-            }
-        }
-    }
 }
 
 /// Some transfers: what carried them, and how long the quickest took.
@@ -202,11 +131,16 @@ impl Scene<'_> {
 
     fn without(&mut self, lack: Lack, side: u8) -> Result<()> {
         let lacks = self.peer.node() == side;
-        let _smcify = if lacks { lack.take()? } else { Some(smcify()?) };
+        if lacks {
+            lack.take()?;
+        }
+        let has_smcify = !lacks || lack == Lack::Rdma;
+        let smcify = has_smcify.then(smcify).transpose()?;
         self.peer.meet("one side lacks something")?;
         let who = ["client", "server"][usize::from(side)];
         let name = format!("the {who} is without {}", lack.name());
         self.case(&name, address(SERVER, false), lack.carriers(side))?;
+        drop(smcify);
         if lacks {
             lack.give_back(self.peer)?;
         }

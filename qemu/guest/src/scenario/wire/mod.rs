@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Two guests with a wire between them, over which SMC-R runs. Both run all of a scenario.
 
+pub mod failures;
 pub mod fallback;
+mod flow;
+mod lack;
 pub mod transfer;
 
 use crate::net::address;
