@@ -477,6 +477,14 @@ const SCENARIOS: &[Scenario] = &[
         run: wire::failures::minute,
         ..PLAIN
     },
+    Scenario {
+        name: "wire-many",
+        shows: "1,000 connections over SMC-R at once, 5,000 in a row: nothing is left of them",
+        kernels: PLAIN_KERNEL,
+        nodes: 2,
+        run: wire::many::run,
+        ..PLAIN
+    },
 ];
 
 /// Where a scenario says what holds. An `Err` from its function ends it early.

@@ -5,6 +5,7 @@ pub mod failures;
 pub mod fallback;
 mod flow;
 mod lack;
+pub mod many;
 pub mod transfer;
 
 use crate::net::address;
