@@ -6,6 +6,7 @@
 //! down: nobody is told, and only timers can notice.
 
 use super::end;
+use super::explicit;
 use super::flow::End;
 use super::flow::Flow;
 use super::flow::Kind;
@@ -111,7 +112,12 @@ pub fn run(report: &mut Report) -> Result<()> {
             "the peer forgets everything, as in a reboot",
             &[(Kind::Tcp, Ends(60)), (Kind::SmcR, Ends(SOON + TEST))],
             Scene::reboot,
-        )
+        )?;
+        scene.smcify = None;
+        peer.meet("smcify is unloaded")?;
+        let name = "explicit SMC, without smcify: the link is deleted, a reader sees the end";
+        scene.report.check(name, explicit::run(peer));
+        Ok(())
     })
 }
 
