@@ -26,7 +26,7 @@ const BYTES: u64 = 2 << 20;
 
 /// Reasons to fall back (`net/smc/smc_clc.h`).
 pub const PEER_NO_SMC: Carrier = Carrier::Fallback(0x0301_0000);
-pub const NO_DEVICE: Carrier = Carrier::Fallback(0x0303_0000);
+const NO_DEVICE: Carrier = Carrier::Fallback(0x0303_0000);
 const NO_UEID: Carrier = Carrier::Fallback(0x0303_0008);
 pub const PEER_DECLINED: Carrier = Carrier::Fallback(0x0500_0000);
 

@@ -3,6 +3,7 @@
 //! both ways, or quiet. How it ended is told, whatever it is.
 
 use crate::Job;
+use crate::linger;
 use crate::pattern::BLOCK;
 use crate::pattern::Expected;
 use crate::pattern::Side;
@@ -38,6 +39,7 @@ pub fn run(job: &Job, quiet: bool) -> Result<()> {
             listener.accept().context("accept")?.0
         }
     };
+    linger(&stream)?;
     let sender = stream.try_clone()?;
     spawn(move || {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());

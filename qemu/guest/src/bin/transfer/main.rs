@@ -15,10 +15,12 @@ use pattern::Expected;
 use pattern::Side;
 use pattern::Source;
 use serde_json::json;
+use socket2::SockRef;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::net::TcpStream;
 use std::process::ExitCode;
+use std::time::Duration;
 
 const USAGE: &str =
     "usage: transfer server|client ADDRESS:PORT BYTES blocking|epoll|io_uring [hold]
@@ -29,6 +31,9 @@ const USAGE: &str =
 
 /// As good as endless: 2^64 - 1 bytes.
 const ENDLESS: &str = "18446744073709551615";
+
+/// Longer than a slow machine takes for what two sockets can hold.
+const LINGER: Duration = Duration::from_secs(60);
 
 /// What to do.
 struct Job {
@@ -57,6 +62,13 @@ impl Job {
     fn listening(&self, at: SocketAddr) {
         println!("{}", json!({ "listening": at.to_string() }));
     }
+}
+
+/// Has the shutdown of a connection wait until everything has gone. TCP goes on sending behind
+/// the program's back; SMC stops 2 s later, and the rest is lost (`smc_close_stream_wait()`).
+fn linger(stream: &TcpStream) -> Result<()> {
+    let socket = SockRef::from(stream);
+    socket.set_linger(Some(LINGER)).context("SO_LINGER")
 }
 
 fn main() -> ExitCode {

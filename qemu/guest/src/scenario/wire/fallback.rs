@@ -2,6 +2,7 @@
 //! Where SMC cannot be between two guests, a program has TCP, and not a second later than it
 //! had it without SMC.
 
+use super::NO_COMMON_DEVICE;
 use super::end;
 use super::lack::LACKS;
 use super::lack::Lack;
@@ -16,7 +17,6 @@ use crate::pair::End;
 use crate::peer::Peer;
 use crate::rule::Rule;
 use crate::scenario::Report;
-use crate::scenario::fallback::NO_DEVICE;
 use crate::scenario::fallback::PEER_DECLINED;
 use crate::scenario::same;
 use crate::tool::tool;
@@ -161,7 +161,7 @@ impl Scene<'_> {
                 96,
                 "far",
                 "in another subnet, not on the RDMA device's netdev",
-                [PEER_DECLINED, NO_DEVICE],
+                [PEER_DECLINED, NO_COMMON_DEVICE],
             ),
         ] {
             let of = |node| IpAddr::from(Ipv4Addr::new(10, subnet, node, 1));

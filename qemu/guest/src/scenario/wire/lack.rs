@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What a guest may do without for a while: smcify, smc.ko, its RDMA device.
 
+use super::NO_COMMON_DEVICE;
 use super::rdma_is_ready;
 use crate::diag::Carrier;
 use crate::module;
 use crate::net;
 use crate::peer::Peer;
-use crate::scenario::fallback::NO_DEVICE;
 use crate::scenario::fallback::PEER_DECLINED;
 use crate::scenario::fallback::PEER_NO_SMC;
 use crate::smc;
@@ -39,7 +39,7 @@ impl Lack {
     /// What carries the client's end and the server's if `side` lacks it.
     pub fn carriers(self, side: u8) -> [Carrier; 2] {
         match (self, side) {
-            (Lack::Rdma, _) => [PEER_DECLINED, NO_DEVICE],
+            (Lack::Rdma, _) => [PEER_DECLINED, NO_COMMON_DEVICE],
             (_, 0) => [Carrier::Tcp, PEER_NO_SMC],
             (_, _) => [PEER_NO_SMC, Carrier::Tcp],
         }

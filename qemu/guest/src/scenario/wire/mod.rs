@@ -9,6 +9,7 @@ mod lack;
 pub mod many;
 pub mod transfer;
 
+use crate::diag::Carrier;
 use crate::net::address;
 use crate::pair::End;
 use crate::pair::Server;
@@ -20,6 +21,10 @@ use smc_netlink::smc::smcr_devices;
 use std::fs::read_dir;
 use std::fs::read_to_string;
 use std::net::IpAddr;
+
+/// A server's reason to fall back if all that client and server have is the SMC-D loopback
+/// device: each has its own (`SMC_CLC_DECL_NOSMCD2DEV`).
+const NO_COMMON_DEVICE: Carrier = Carrier::Fallback(0x0303_0007);
 
 /// smcify, with `default` at `smc`.
 fn smcify() -> Result<Smcify> {

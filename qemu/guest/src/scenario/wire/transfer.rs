@@ -2,6 +2,7 @@
 //! Transfers between two guests. That they went over SMC-R is what the programs' own sockets
 //! say, what SMC_DIAG says, and what SMC has counted, on both sides.
 
+use super::NO_COMMON_DEVICE;
 use super::end;
 use super::rdma_is_ready;
 use super::smcify;
@@ -10,7 +11,6 @@ use crate::net::address;
 use crate::pair::FORMS;
 use crate::peer::Peer;
 use crate::scenario::Report;
-use crate::scenario::fallback::NO_DEVICE;
 use crate::scenario::fallback::PEER_DECLINED;
 use crate::scenario::same;
 use crate::scenario::switch::IPPROTO_SMC;
@@ -165,7 +165,7 @@ impl Seen {
     /// Why: the server finds no device that serves the client, and says so.
     fn fallback(&self) -> Carrier {
         match self.server {
-            true => NO_DEVICE,
+            true => NO_COMMON_DEVICE,
             false => PEER_DECLINED,
         }
     }
