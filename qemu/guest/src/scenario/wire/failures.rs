@@ -17,6 +17,7 @@ use crate::net;
 use crate::net::address;
 use crate::peer::Peer;
 use crate::scenario::Report;
+use crate::scenario::same;
 use crate::smcify::Smcify;
 use crate::tool::tool;
 use crate::until::until;
@@ -199,6 +200,7 @@ impl<'a> Scene<'a> {
         for (flow, fate) in &mut flows {
             if let Survives = fate {
                 let found = flow.stop(SURVIVAL);
+                let found = self.both(found)?;
                 self.judge(name, flow.kind, *fate, found);
             }
         }
@@ -224,6 +226,22 @@ impl<'a> Scene<'a> {
         });
         self.report
             .check(format!("{name}: {kind} {what}"), as_expected);
+    }
+
+    /// Fails unless each guest has received what the other has sent.
+    fn both(&mut self, found: Result<Option<End>>) -> Result<Result<Option<End>>> {
+        let bytes = |found: &Result<Option<End>>| found.as_ref().ok()?.as_ref().map(End::bytes);
+        self.peer.tell(&bytes(&found))?;
+        let theirs: Option<(u64, u64)> = self.peer.hear()?;
+        let mine = bytes(&found).map(|(sent, received)| (received, sent));
+        Ok(found.and_then(|end| {
+            same(
+                "received and sent, and sent and received there",
+                mine,
+                theirs,
+            )?;
+            Ok(end)
+        }))
     }
 
     /// Whether a transfer goes over SMC-R. What is left of an old link group on one side may

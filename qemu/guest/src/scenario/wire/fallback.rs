@@ -7,7 +7,6 @@ use super::end;
 use super::lack::LACKS;
 use super::lack::Lack;
 use super::rdma_is_ready;
-use super::smcify;
 use crate::diag::Carrier;
 use crate::middlebox;
 use crate::net;
@@ -18,8 +17,11 @@ use crate::peer::Peer;
 use crate::rule::Rule;
 use crate::scenario::Report;
 use crate::scenario::fallback::PEER_DECLINED;
+use crate::scenario::fallback::PEER_NO_SMC;
 use crate::scenario::same;
+use crate::smcify::Smcify;
 use crate::tool::tool;
+use anyhow::Context;
 use anyhow::Result;
 use anyhow::ensure;
 use std::collections::BTreeSet;
@@ -34,13 +36,15 @@ use std::time::Instant;
 
 const CLIENT: u8 = 0;
 const SERVER: u8 = 1;
-/// Each way: enough for the windows of either to fill several times.
-const BYTES: u64 = 1 << 20;
+/// Each way.
+const BYTES: u64 = 128 << 10;
 /// The best of as many is what it takes: what else the machine does meanwhile only adds to it.
 const RUNS: usize = 3;
 /// How much longer than TCP alone it may take.
 const SLOWER: Duration = Duration::from_secs(1);
 
+/// With the rule, the client's socket is one of SMC that offers no SMC.
+const REPLAYED: [Carrier; 2] = [PEER_NO_SMC, Carrier::Tcp];
 const WITH_RULE: &str = "behind a peer that replays options, with a rule";
 /// The server reads SMC's handshake as data, and the client waits for its answer: 6 s
 /// (`CLC_WAIT_TIME`).
@@ -52,14 +56,7 @@ const EYECATCHER: [u8; 4] = [0xe2, 0xd4, 0xc3, 0xd9];
 pub fn run(report: &mut Report) -> Result<()> {
     Peer::with("wire-fallback", |peer| {
         rdma_is_ready(peer)?;
-        let here = address(SERVER, false);
-        let alone = transfers(peer, || end(peer, SERVER, "blocking", here, BYTES))?;
-        report.check("TCP alone", alone.carried(peer, [Carrier::Tcp; 2]));
-        let mut scene = Scene {
-            report,
-            peer,
-            alone: alone.took,
-        };
+        let mut scene = Scene { report, peer };
         for lack in LACKS {
             for side in [CLIENT, SERVER] {
                 scene.without(lack, side)?;
@@ -100,33 +97,56 @@ impl Transfers {
     }
 }
 
-/// The two guests, each of which knows how long TCP takes.
+/// The two guests.
 struct Scene<'a> {
     report: &'a mut Report,
     peer: &'a Peer,
-    alone: Duration,
 }
 
 impl Scene<'_> {
-    /// Transfers to `at`, and reports whether they went as `expected` and in time.
-    fn case(&mut self, name: &str, at: IpAddr, expected: [Carrier; 2]) -> Result<()> {
+    /// Transfers to `at`; reports whether they were carried as `expected`, and took no longer
+    /// than they do without SMC.
+    fn case(
+        &mut self,
+        name: &str,
+        at: IpAddr,
+        smcify: Option<&Smcify>,
+        expected: [Carrier; 2],
+    ) -> Result<()> {
         let peer = self.peer;
-        let went = transfers(peer, || end(peer, SERVER, "blocking", at, BYTES))?;
-        self.judge(name, &went, expected);
-        Ok(())
+        self.compare(name, smcify, expected, || {
+            end(peer, SERVER, "blocking", at, BYTES)
+        })
     }
 
-    fn judge(&mut self, name: &str, went: &Transfers, expected: [Carrier; 2]) {
+    /// The same of ends that are started so.
+    fn compare(
+        &mut self,
+        name: &str,
+        smcify: Option<&Smcify>,
+        expected: [Carrier; 2],
+        end: impl Fn() -> Result<End>,
+    ) -> Result<()> {
+        let all = |default| {
+            smcify.map_or(Ok(()), |smcify| smcify.set_default(default))?;
+            self.peer.meet("both are ready")?;
+            transfers(self.peer, &end)
+        };
+        let (alone, went) = (all("tcp")?, all("smc")?);
         let ms = |time: Duration| time.as_millis();
-        let times = format!("{} ms, {} ms by TCP alone", ms(went.took), ms(self.alone));
+        let times = format!("{} ms, {} ms by TCP alone", ms(went.took), ms(alone.took));
         self.report.note(format!("{name}: {times}"));
-        let carried = went.carried(self.peer, expected);
+        let carried = alone
+            .carried(self.peer, [Carrier::Tcp; 2])
+            .context("without SMC")
+            .and_then(|()| went.carried(self.peer, expected));
         self.report.check(name, carried);
         let in_time = || {
-            ensure!(went.took < self.alone + SLOWER, "{times}");
+            ensure!(went.took < alone.took + SLOWER, "{times}");
             Ok(())
         };
         self.report.check(format!("{name}: in time"), in_time());
+        Ok(())
     }
 
     fn without(&mut self, lack: Lack, side: u8) -> Result<()> {
@@ -135,11 +155,12 @@ impl Scene<'_> {
             lack.take()?;
         }
         let has_smcify = !lacks || lack == Lack::Rdma;
-        let smcify = has_smcify.then(smcify).transpose()?;
+        let smcify = has_smcify.then(Smcify::load).transpose()?;
         self.peer.meet("one side lacks something")?;
         let who = ["client", "server"][usize::from(side)];
         let name = format!("the {who} is without {}", lack.name());
-        self.case(&name, address(SERVER, false), lack.carriers(side))?;
+        let at = address(SERVER, false);
+        self.case(&name, at, smcify.as_ref(), lack.carriers(side))?;
         drop(smcify);
         if lacks {
             lack.give_back(self.peer)?;
@@ -168,9 +189,9 @@ impl Scene<'_> {
             net::add_address(device, of(node), 24)?;
             let (to, from) = (of(far), of(node));
             tool(&format!("ip route add {to}/32 via {gateway} src {from}"))?;
-            let _smcify = smcify()?;
+            let smcify = Smcify::load()?;
             self.peer.meet("there is another subnet")?;
-            self.case(name, of(SERVER), expected)?;
+            self.case(name, of(SERVER), Some(&smcify), expected)?;
             tool(&format!("ip route del {to}/32"))?;
             net::delete_address(device, of(node), 24)?;
         }
@@ -185,15 +206,14 @@ impl Scene<'_> {
         if peer.node() == SERVER {
             return middlebox::with(|netns| self.behind(netns));
         }
-        let _smcify = smcify()?;
+        let smcify = Smcify::load()?;
         tool(&format!(
             "ip route add {host}/32 via {}",
             address(SERVER, false)
         ))?;
         peer.meet("the box is there")?;
         let rule = Rule::saying("tcp", "dst:10.97.0.0:24")?;
-        let went = transfers(peer, || end(peer, SERVER, "blocking", host, BYTES))?;
-        self.judge(WITH_RULE, &went, [Carrier::Tcp; 2]);
+        self.case(WITH_RULE, host, Some(&smcify), REPLAYED)?;
         drop(rule);
         let begun = Instant::now();
         let error = TcpStream::connect(peer.hear::<SocketAddr>()?).err();
@@ -213,8 +233,7 @@ impl Scene<'_> {
         let (peer, ip) = (self.peer, middlebox::HOST);
         peer.meet("the box is there")?;
         let serve = || host.run(|| end(peer, SERVER, "blocking", ip, BYTES));
-        let went = transfers(peer, serve)?;
-        self.judge(WITH_RULE, &went, [Carrier::Tcp; 2]);
+        self.compare(WITH_RULE, None, REPLAYED, serve)?;
         let listener = host.run(|| Ok(TcpListener::bind((ip, 0))?))?;
         peer.tell(&listener.local_addr()?)?;
         let (mut stream, _) = listener.accept()?;
@@ -227,9 +246,8 @@ impl Scene<'_> {
 
     /// After all that, SMC-R again.
     fn as_it_should_be(&mut self) -> Result<()> {
-        let _smcify = smcify()?;
-        self.peer.meet("all is as it should be")?;
-        let at = address(SERVER, false);
-        self.case("all as it should be", at, [Carrier::SmcR; 2])
+        let smcify = Smcify::load()?;
+        let (at, smcr) = (address(SERVER, false), [Carrier::SmcR; 2]);
+        self.case("all as it should be", at, Some(&smcify), smcr)
     }
 }

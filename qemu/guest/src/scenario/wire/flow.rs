@@ -176,6 +176,11 @@ impl End {
         }
     }
 
+    /// How many bytes the program has sent, and received.
+    pub fn bytes(&self) -> (u64, u64) {
+        (self.sent.bytes, self.received.bytes)
+    }
+
     /// Fails if the program saw an error.
     pub fn is_clean(&self) -> Result<()> {
         same("write and read", [None; 2], self.errors())
