@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Debian's ip, tc and rdma, for what is set up once and not worth netlink messages.
+//! Debian's ip and rdma, for what is set up once and not worth netlink messages.
 
 use anyhow::Context;
 use anyhow::Result;

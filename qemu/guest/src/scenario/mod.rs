@@ -478,6 +478,14 @@ const SCENARIOS: &[Scenario] = &[
         ..PLAIN
     },
     Scenario {
+        name: "wire-explicit",
+        shows: "SMC without smcify: what a program loses that TCP would not lose",
+        kernels: PLAIN_KERNEL,
+        nodes: 2,
+        run: wire::explicit::run,
+        ..PLAIN
+    },
+    Scenario {
         name: "wire-many",
         shows: "1,000 connections over SMC-R at once, 5,000 in a row: nothing is left of them",
         kernels: PLAIN_KERNEL,

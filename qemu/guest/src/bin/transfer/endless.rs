@@ -22,7 +22,7 @@ use std::thread::scope;
 use std::thread::spawn;
 
 /// So many bytes have come when a connection counts as under way.
-const UNDER_WAY: u64 = 256 << 10;
+const UNDER_WAY: u64 = 128 << 10;
 /// What is offered to the kernel at a time.
 const STEP: usize = 16 << 10;
 

@@ -155,6 +155,8 @@ impl Flow {
 
 /// Errors that a broken TCP connection gives.
 const ERRORS: [Errno; 3] = [Errno::ECONNRESET, Errno::EPIPE, Errno::ETIMEDOUT];
+/// What SMC gives instead for a link group that is gone (`smc_conn_kill()`).
+const OF_SMC: Errno = Errno::ECONNABORTED;
 
 /// How a connection ended.
 pub struct End {
@@ -190,11 +192,9 @@ impl End {
     /// reads is told that this is the end of the stream (`smc_rx_recvmsg()`).
     pub fn is_an_error(&self, kind: Kind) -> Result<()> {
         let errors = self.errors();
-        let known = |error: &Option<Errno>| error.is_none_or(|error| ERRORS.contains(&error));
-        ensure!(
-            errors.iter().all(known),
-            "errors that TCP has not: {errors:?}"
-        );
+        let smc = kind == Kind::SmcR;
+        let known = |error: &Errno| ERRORS.contains(error) || (smc && *error == OF_SMC);
+        ensure!(errors.iter().flatten().all(known), "errors: {errors:?}");
         let told = errors.iter().any(Option::is_some);
         ensure!(told != (kind == Kind::QuietSmcR), "errors: {errors:?}");
         Ok(())

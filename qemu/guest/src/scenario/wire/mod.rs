@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Two guests with a wire between them, over which SMC-R runs. Both run all of a scenario.
 
-mod explicit;
+pub mod explicit;
 pub mod failures;
 pub mod fallback;
 mod flow;
