@@ -161,7 +161,7 @@ fn link_group(entry: &Attributes) -> Result<LinkGroup> {
     const ID: u16 = 1;
     const CONNS_NUM: u16 = 6;
     const V2_COMMON: u16 = 7;
-    const V2_VER: u16 = 1;
+    const V2_VER: u16 = 0;
     let entry = inside(entry, LGR_SMCR)?;
     let version = number(&inside(&entry, V2_COMMON)?, V2_VER);
     Ok(LinkGroup {

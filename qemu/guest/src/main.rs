@@ -16,6 +16,7 @@ mod kmsg;
 mod ktap;
 mod livepatch;
 mod locks;
+mod middlebox;
 mod module;
 mod net;
 mod netns;
@@ -30,7 +31,9 @@ mod smc;
 mod smcify;
 mod sockets;
 mod task;
+mod tool;
 mod trial;
+mod tun;
 mod ulp;
 mod until;
 

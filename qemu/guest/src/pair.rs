@@ -3,6 +3,7 @@
 
 use crate::diag::Carrier;
 use crate::diag::carriers_of;
+use crate::module::is_loaded;
 use anyhow::Context;
 use anyhow::Result;
 use anyhow::bail;
@@ -14,7 +15,6 @@ use std::io::BufReader;
 use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::process::Child;
-use std::process::ChildStdout;
 use std::process::Command;
 use std::process::Stdio;
 use std::sync::mpsc::Receiver;
@@ -27,7 +27,8 @@ use std::time::Instant;
 /// The forms in which `transfer` makes its calls.
 pub const FORMS: [&str; 3] = ["blocking", "epoll", "io_uring"];
 
-const PROGRAM: &str = "/bin/transfer";
+/// Where it is in the guest.
+pub const PROGRAM: &str = "/bin/transfer";
 /// Longer than any transfer takes, shorter than a lab's patience.
 const PATIENCE: Duration = Duration::from_secs(60);
 const EVERY: Duration = Duration::from_millis(40);
@@ -79,9 +80,18 @@ impl Program {
         ))
     }
 
-    fn output(&mut self) -> Result<BufReader<ChildStdout>> {
+    /// The lines of its output, as they come.
+    pub fn lines(&mut self) -> Result<Receiver<String>> {
         let out = self.0.stdout.take().context("output taken already")?;
-        Ok(BufReader::new(out))
+        let (sender, receiver) = channel();
+        spawn(move || {
+            for line in BufReader::new(out).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(receiver)
     }
 
     /// Closes its standard input and expects it to end well.
@@ -91,19 +101,6 @@ impl Program {
         ensure!(status.success(), "{name}: {status}");
         Ok(())
     }
-}
-
-/// The lines of a reader, as they come.
-fn lines(reader: BufReader<ChildStdout>) -> Receiver<String> {
-    let (sender, receiver) = channel();
-    spawn(move || {
-        for line in reader.lines().map_while(Result::ok) {
-            if sender.send(line).is_err() {
-                return;
-            }
-        }
-    });
-    receiver
 }
 
 fn parsed<'a, T: Deserialize<'a>>(line: &'a str) -> Result<T> {
@@ -116,8 +113,9 @@ pub struct End {
     lines: Receiver<String>,
     bytes: u64,
     seen: BTreeSet<Carrier>,
-    /// What it said when everything had gone.
-    side: Option<Side>,
+    begun: Instant,
+    /// What it said when everything had gone, and how long after its start.
+    side: Option<(Side, Duration)>,
 }
 
 impl End {
@@ -125,10 +123,11 @@ impl End {
         let arguments = [side, &at.to_string(), &bytes.to_string(), form, "hold"];
         let mut program = Program::start(PROGRAM, &arguments)?;
         Ok(Self {
-            lines: lines(program.output()?),
+            lines: program.lines()?,
             program,
             bytes,
             seen: BTreeSet::new(),
+            begun: Instant::now(),
             side: None,
         })
     }
@@ -145,10 +144,13 @@ impl End {
 
     /// Looks at what carries its connection, and for what it says. True: everything has gone.
     pub fn look(&mut self, patience: Duration) -> Result<bool> {
-        self.seen.extend(carriers_of(self.pid())?);
+        // Without smc.ko there is no SMC socket, and nobody to ask.
+        if is_loaded("smc_diag") {
+            self.seen.extend(carriers_of(self.pid())?);
+        }
         if self.side.is_none() {
             match self.lines.recv_timeout(patience) {
-                Ok(line) => self.side = Some(parsed(&line)?),
+                Ok(line) => self.side = Some((parsed(&line)?, self.begun.elapsed())),
                 Err(RecvTimeoutError::Disconnected) => bail!("a program ended early"),
                 Err(RecvTimeoutError::Timeout) => {}
             }
@@ -169,10 +171,16 @@ impl End {
         self.look(EVERY).map(drop)
     }
 
+    /// How long it took from its start until everything had gone.
+    pub fn took(&self) -> Result<Duration> {
+        let side = self.side.as_ref().context("not everything has gone")?;
+        Ok(side.1)
+    }
+
     /// Has it close its connection and end well; says what carried that.
     pub fn finish(self) -> Result<BTreeSet<Carrier>> {
         self.program.finish("transfer")?;
-        let side = self.side.context("a program was not watched to its end")?;
+        let (side, _) = self.side.context("a program was not watched to its end")?;
         let all = (self.bytes, self.bytes);
         let moved = (side.sent, side.received);
         ensure!(moved == all, "not all has gone: {side:?}");

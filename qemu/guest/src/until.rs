@@ -8,23 +8,14 @@ use std::time::Duration;
 use std::time::Instant;
 
 /// Longer than anything here takes on a slow machine.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(60);
 const EVERY: Duration = Duration::from_millis(10);
 
 /// Waits until `done`; `what` names what is waited for.
-pub fn until(what: &str, done: impl FnMut() -> Result<bool>) -> Result<()> {
-    until_within(PATIENCE, what, done)
-}
-
-/// The same with another limit.
-pub fn until_within(
-    limit: Duration,
-    what: &str,
-    mut done: impl FnMut() -> Result<bool>,
-) -> Result<()> {
+pub fn until(what: &str, mut done: impl FnMut() -> Result<bool>) -> Result<()> {
     let begun = Instant::now();
     while !done()? {
-        ensure!(begun.elapsed() < limit, "{what} does not come");
+        ensure!(begun.elapsed() < PATIENCE, "{what} does not come");
         sleep(EVERY);
     }
     Ok(())

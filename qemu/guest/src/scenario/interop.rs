@@ -4,6 +4,7 @@
 
 use super::Report;
 use super::same;
+use super::wire::rdma_is_ready;
 use crate::cpython;
 use crate::net::address;
 use crate::peer::Peer;
@@ -20,7 +21,7 @@ pub fn wire(report: &mut Report, name: &'static str) -> Result<()> {
     Peer::with(name, |peer| {
         programs::mount_all()?;
         let _smcify = Smcify::load()?;
-        peer.meet("smcify is loaded")?;
+        rdma_is_ready(peer)?;
         for trial in TRIALS {
             let tried = trial.apart(peer, address(0, false))?;
             match tried {

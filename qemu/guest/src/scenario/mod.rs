@@ -481,6 +481,48 @@ const SCENARIOS: &[Scenario] = &[
         run: |report| wire::transfer::run(report, "wire-transfer-64", 64 << 20),
         ..PLAIN
     },
+    Scenario {
+        name: "wire-fallback",
+        shows: "two guests, one without smcify, SMC or RDMA, routed, replayed options: TCP, in time",
+        kernels: PLAIN_KERNEL,
+        nodes: 2,
+        run: wire::fallback::run,
+        ..PLAIN
+    },
+    Scenario {
+        name: "wire-failures",
+        shows: "two guests: wire, devices, peer and smcify fail in mid-transfer, SMC-R beside TCP",
+        kernels: PLAIN_KERNEL,
+        nodes: 2,
+        run: wire::failures::run,
+        ..PLAIN
+    },
+    Scenario {
+        name: "wire-cut-60",
+        shows: "the wire cut for 60 s in mid-transfer, SMC-R beside TCP",
+        kernels: PLAIN_KERNEL,
+        nodes: 2,
+        guest: "wire-cut-60",
+        waits: true,
+        run: wire::failures::minute,
+        ..PLAIN
+    },
+    Scenario {
+        name: "wire-explicit",
+        shows: "SMC without smcify: what a program loses that TCP would not lose",
+        kernels: PLAIN_KERNEL,
+        nodes: 2,
+        run: wire::explicit::run,
+        ..PLAIN
+    },
+    Scenario {
+        name: "wire-many",
+        shows: "1,000 connections over SMC-R at once, 5,000 in a row: nothing is left of them",
+        kernels: PLAIN_KERNEL,
+        nodes: 2,
+        run: wire::many::run,
+        ..PLAIN
+    },
 ];
 
 /// Where a scenario says what holds. An `Err` from its function ends it early.

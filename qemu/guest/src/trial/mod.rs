@@ -16,7 +16,7 @@ mod ssh;
 
 use crate::peer::Peer;
 use crate::programs;
-use crate::until::until_within;
+use crate::until::until;
 use anyhow::Context;
 use anyhow::Error;
 use anyhow::Result;
@@ -28,12 +28,9 @@ use serde::Deserialize;
 use serde::Serialize;
 use server::Server;
 use std::net::IpAddr;
-use std::time::Duration;
 
 /// How long a client may take, by coreutils' `timeout`.
 const LIMIT: &str = "120";
-/// How long the two sides may take to have counted the same.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A program with a server and a client.
 pub struct Trial {
@@ -142,7 +139,7 @@ impl Trial {
             server::stop(servers, result.is_ok()).and(result)
         });
         let mut counted = Counted::default();
-        until_within(PATIENCE, "the same count on both sides", || {
+        until("the same count on both sides", || {
             counted = Counted::now()?.since(&before);
             Ok(counted.both_sides_agree())
         })?;

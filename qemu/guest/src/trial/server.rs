@@ -3,7 +3,7 @@
 
 use crate::programs;
 use crate::programs::within;
-use crate::until::until_within;
+use crate::until::until;
 use anyhow::Context;
 use anyhow::Result;
 use anyhow::bail;
@@ -20,7 +20,7 @@ use std::thread::sleep;
 use std::time::Duration;
 use std::time::Instant;
 
-/// How long one may take to listen, and to end.
+/// How long one may take to end.
 const PATIENCE: Duration = Duration::from_secs(60);
 const EVERY: Duration = Duration::from_millis(20);
 
@@ -46,7 +46,7 @@ impl Server {
             .spawn();
         let child = child.with_context(|| format!("cannot run {name}"))?;
         let mut server = Self { child, name };
-        until_within(PATIENCE, &format!("a server on port {port}"), || {
+        until(&format!("a server on port {port}"), || {
             server.runs()?;
             listens(port)
         })

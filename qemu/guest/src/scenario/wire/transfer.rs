@@ -2,35 +2,54 @@
 //! Transfers between two guests. That they went over SMC-R is what the programs' own sockets
 //! say, what SMC_DIAG says, and what SMC has counted, on both sides.
 
+use super::NO_COMMON_DEVICE;
 use super::end;
+use super::rdma_is_ready;
+use super::smcify;
 use crate::diag::Carrier;
+use crate::net::address;
 use crate::pair::FORMS;
 use crate::peer::Peer;
 use crate::scenario::Report;
+use crate::scenario::fallback::PEER_DECLINED;
 use crate::scenario::same;
 use crate::scenario::switch::IPPROTO_SMC;
-use crate::smcify::Smcify;
 use crate::sockets::protocols_of;
 use anyhow::Result;
 use smc_netlink::smc::fallbacks;
 use smc_netlink::smc::smcr_link_groups;
 use smc_netlink::smc::stats;
+use std::net::IpAddr;
 
-/// The scenario: each form over each family, served by one guest and then the other.
+/// The kinds of addresses, and whether SMC-R has them. Version 2, the only one that soft-RoCE
+/// serves, is for IPv4, and for IPv6 sockets with IPv4 addresses (`smc_find_proposal_devices()`).
+const KINDS: [(&str, bool); 3] = [("IPv4", true), ("IPv4-mapped", true), ("IPv6", false)];
+
+fn ip(kind: &str, node: u8) -> IpAddr {
+    match (kind, address(node, kind == "IPv6")) {
+        ("IPv4-mapped", IpAddr::V4(ip)) => ip.to_ipv6_mapped().into(),
+        (_, ip) => ip,
+    }
+}
+
+/// The scenario: each form over each kind, served by one guest and then the other.
 pub fn run(report: &mut Report, name: &'static str, bytes: u64) -> Result<()> {
     Peer::with(name, |peer| {
-        let smcify = Smcify::load()?;
-        smcify.set_default("smc")?;
+        let _smcify = smcify()?;
+        rdma_is_ready(peer)?;
         peer.meet("smcify is loaded")?;
-        for (number, form) in FORMS.into_iter().enumerate() {
-            for v6 in [false, true] {
-                let server = (number as u8 + u8::from(v6)) % 2;
-                let seen = one(peer, server, form, v6, bytes)?;
-                let family = if v6 { "IPv6" } else { "IPv4" };
-                report.check(
-                    format!("{form} over {family}, served by guest {server}"),
-                    seen.is_smcr(bytes),
-                );
+        let mut server = 0;
+        for form in FORMS {
+            for (kind, smcr) in KINDS {
+                let seen = one(peer, server, form, ip(kind, server), bytes)?;
+                let found = if smcr {
+                    seen.is_smcr(bytes)
+                } else {
+                    seen.is_tcp()
+                };
+                let name = format!("{form} over {kind}, served by guest {server}");
+                report.check(name, found);
+                server = 1 - server;
             }
         }
         Ok(())
@@ -49,7 +68,7 @@ struct Seen {
     versions: Vec<u64>,
 }
 
-/// What SMC has counted.
+/// What SMC has counted, in this guest.
 #[derive(Debug, Default, PartialEq)]
 struct Counted {
     /// Connections over SMC-R as a client, and as a server.
@@ -92,9 +111,9 @@ impl Counted {
 }
 
 /// One transfer; what this guest has seen of it.
-fn one(peer: &Peer, server: u8, form: &'static str, v6: bool, bytes: u64) -> Result<Seen> {
+fn one(peer: &Peer, server: u8, form: &'static str, ip: IpAddr, bytes: u64) -> Result<Seen> {
     let before = Counted::now()?;
-    let mut end = end(peer, server, form, v6, bytes)?;
+    let mut end = end(peer, server, form, ip, bytes)?;
     end.watch()?;
     let protocols = protocols_of(end.pid())?;
     let counted = Counted::now()?.since(&before);
@@ -127,5 +146,27 @@ impl Seen {
         };
         same("counted", &expected, &self.counted)?;
         same("SMC's versions", &vec![2], &self.versions)
+    }
+
+    /// Fails unless all say that it went by TCP, after a fallback.
+    fn is_tcp(&self) -> Result<()> {
+        same(
+            "SMC_DIAG",
+            &vec![self.fallback().to_string()],
+            &self.carriers,
+        )?;
+        let expected = Counted {
+            fallbacks: 1,
+            ..Counted::default()
+        };
+        same("counted", &expected, &self.counted)
+    }
+
+    /// Why: the server finds no device that serves the client, and says so.
+    fn fallback(&self) -> Carrier {
+        match self.server {
+            true => NO_COMMON_DEVICE,
+            false => PEER_DECLINED,
+        }
     }
 }
