@@ -7,6 +7,7 @@ use guest::Fallback;
 use guest::Outcome;
 use serde::Deserialize;
 use serde::Serialize;
+use smc_netlink::reason::Reason;
 use smc_netlink::smc;
 use std::collections::BTreeMap;
 use std::fs::read_to_string;
@@ -18,8 +19,8 @@ pub struct Counted {
     opened: u64,
     smcd: [u64; 2],
     smcr: [u64; 2],
-    /// By side and reason code.
-    fallbacks: BTreeMap<(bool, u32), u64>,
+    /// By the code of their reason, of those who connected and of those who listened.
+    fallbacks: [BTreeMap<u32, u64>; 2],
 }
 
 const CLIENT: usize = 0;
@@ -29,30 +30,33 @@ impl Counted {
     /// Up to now.
     pub fn now() -> Result<Self> {
         let stats = smc::stats()?;
-        let reasons = smc::fallbacks()?.reasons.into_iter();
+        let mut fallbacks = [BTreeMap::new(), BTreeMap::new()];
+        for it in smc::fallbacks()?.reasons {
+            fallbacks[usize::from(it.server)].insert(it.reason.0, it.count);
+        }
         Ok(Self {
             opened: active_opens()?,
             smcd: [stats.smcd.client, stats.smcd.server],
             smcr: [stats.smcr.client, stats.smcr.server],
-            fallbacks: reasons
-                .map(|it| ((it.server, it.reason.0), it.count))
-                .collect(),
+            fallbacks,
         })
     }
 
     /// What came after `earlier`.
     pub fn since(&self, earlier: &Self) -> Self {
         let less = |a: [u64; 2], b: [u64; 2]| [a[0] - b[0], a[1] - b[1]];
-        let before = |key| earlier.fallbacks.get(key).copied().unwrap_or(0);
-        let fallbacks = self.fallbacks.iter();
+        let side = |side: usize| {
+            let before = |code| earlier.fallbacks[side].get(code).copied().unwrap_or(0);
+            let all = self.fallbacks[side].iter();
+            all.map(|(code, count)| (*code, count - before(code)))
+                .filter(|(_, count)| *count > 0)
+                .collect()
+        };
         Self {
             opened: self.opened - earlier.opened,
             smcd: less(self.smcd, earlier.smcd),
             smcr: less(self.smcr, earlier.smcr),
-            fallbacks: fallbacks
-                .map(|(key, count)| (*key, count - before(key)))
-                .filter(|(_, count)| *count > 0)
-                .collect(),
+            fallbacks: [side(CLIENT), side(SERVER)],
         }
     }
 
@@ -63,9 +67,9 @@ impl Counted {
         for side in [CLIENT, SERVER] {
             self.smcd[side] += server.smcd[side];
             self.smcr[side] += server.smcr[side];
-        }
-        for (key, count) in &server.fallbacks {
-            *self.fallbacks.entry(*key).or_default() += count;
+            for (code, count) in &server.fallbacks[side] {
+                *self.fallbacks[side].entry(*code).or_default() += count;
+            }
         }
         self
     }
@@ -77,18 +81,21 @@ impl Counted {
 
     /// What came of a run, `result` and this.
     pub fn outcome(&self, result: Result<String>) -> Outcome {
-        let fallback = |(&(server, code), &count): (&(bool, u32), &u64)| Fallback {
+        let fallback = |server: bool, (code, count): (&u32, &u64)| Fallback {
             server,
-            reason: smc_netlink::reason::Reason(code).to_string(),
-            count,
+            reason: Reason(*code).to_string(),
+            count: *count,
         };
+        let [clients, servers] = &self.fallbacks;
+        let clients = clients.iter().map(|it| fallback(false, it));
+        let servers = servers.iter().map(|it| fallback(true, it));
         Outcome {
             good: result.is_ok(),
             result: result.unwrap_or_else(|e| format!("{e:#}")),
             opened: self.opened,
             smcd: self.smcd[CLIENT],
             smcr: self.smcr[CLIENT],
-            fallbacks: self.fallbacks.iter().map(fallback).collect(),
+            fallbacks: clients.chain(servers).collect(),
         }
     }
 }
