@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # The front door.
 #
-#   make demo, make check, make proof, make lint, make run CMD=…, make shell, make vng
+#   make demo, make check, make proof, make interop, make lint, make run CMD=…, make shell, make vng
 #   make cocci KDIR=<kernel source> DIR=net/smc                      devices used without RCU
 #   make KDIR=<Rust-enabled kernel build> LLVM=1                     the module
 #
@@ -10,7 +10,7 @@
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
 KBUILD_GOALS := modules modules_install clean rust-analyzer compile_commands.json
-LAB_GOALS := demo check proof lint shell vng
+LAB_GOALS := demo check proof interop lint shell vng
 
 DIR ?= net/smc
 

@@ -41,6 +41,8 @@ pub enum Command {
     Demo,
     /// Provoke the bugs of the vulnerable kernel, without and with smcify; writes proof/index.html.
     Proof,
+    /// Run real programs with TCP and under smcify, and compare with docs/compatibility.md.
+    Interop(Interop),
     /// Run the scenarios under virtme-ng.
     Vng(Check),
     /// Check format and lints of everything in Rust, in user space and kernel.
@@ -52,8 +54,12 @@ pub enum Command {
 /// What is common to all guests.
 #[derive(Args, Clone, Debug)]
 pub struct Machine {
-    /// `fixed` (7.2.12), `vulnerable` (6.16.12) or the build directory of a Rust-enabled kernel.
-    #[arg(long, default_value = "fixed", value_name = "fixed|vulnerable|DIR")]
+    /// `fixed` (7.2.12), `vulnerable` (6.16.12), `plain` (7.2.12 without debugging) or the build directory of a Rust-enabled kernel.
+    #[arg(
+        long,
+        default_value = "fixed",
+        value_name = "fixed|vulnerable|plain|DIR"
+    )]
     pub kernel: KernelName,
     /// Leave loading smcify.ko to CMD; it lies in /modules.
     #[arg(long)]
@@ -64,6 +70,9 @@ pub struct Machine {
     /// Copy FILE to /files; a dynamic program's libraries come along.
     #[arg(long, value_name = "FILE")]
     pub with: Vec<PathBuf>,
+    /// Attach the image of real programs as /dev/vda.
+    #[arg(long)]
+    pub programs: bool,
     /// Memory of a guest, in MiB.
     #[arg(long, default_value_t = 2048, value_name = "MIB")]
     pub memory: u32,
@@ -108,8 +117,18 @@ pub struct Check {
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
     /// Only on this kernel.
-    #[arg(long, value_name = "fixed|vulnerable|DIR")]
+    #[arg(long, value_name = "fixed|vulnerable|plain|DIR")]
     pub kernel: Option<KernelName>,
+}
+
+#[derive(Args, Debug)]
+pub struct Interop {
+    /// Only these scenarios; nothing is then compared.
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Write docs/compatibility.md anew.
+    #[arg(long, conflicts_with = "names")]
+    pub write: bool,
 }
 
 #[derive(Args, Debug)]
@@ -124,8 +143,8 @@ pub struct Cocci {
 
 #[derive(Args, Debug)]
 pub struct Setup {
-    /// Only this kernel; both of the lab's without it.
-    #[arg(long, value_name = "fixed|vulnerable|DIR")]
+    /// Only this kernel; without it, the two of the check.
+    #[arg(long, value_name = "fixed|vulnerable|plain|DIR")]
     pub kernel: Option<KernelName>,
 }
 
@@ -134,6 +153,7 @@ pub struct Setup {
 pub enum KernelName {
     Fixed,
     Vulnerable,
+    Plain,
     Dir(PathBuf),
 }
 
@@ -144,6 +164,7 @@ impl FromStr for KernelName {
         Ok(match text {
             "fixed" => KernelName::Fixed,
             "vulnerable" => KernelName::Vulnerable,
+            "plain" => KernelName::Plain,
             dir => KernelName::Dir(dir.into()),
         })
     }
@@ -154,13 +175,14 @@ impl fmt::Display for KernelName {
         match self {
             KernelName::Fixed => f.pad("fixed"),
             KernelName::Vulnerable => f.pad("vulnerable"),
+            KernelName::Plain => f.pad("plain"),
             KernelName::Dir(dir) => write!(f, "{}", dir.display()),
         }
     }
 }
 
 impl KernelName {
-    /// The kernels that are asked for: both of the lab's without a word.
+    /// The kernels that are asked for: without a word the two of the check.
     pub fn asked(kernel: &Option<KernelName>) -> Vec<KernelName> {
         match kernel {
             Some(kernel) => vec![kernel.clone()],
@@ -173,6 +195,7 @@ impl KernelName {
         match self {
             KernelName::Fixed => Kernel::Fixed,
             KernelName::Vulnerable => Kernel::Vulnerable,
+            KernelName::Plain => Kernel::Plain,
             KernelName::Dir(dir) => Kernel::Dir(dir.clone()),
         }
     }
@@ -182,6 +205,7 @@ impl KernelName {
         match self {
             KernelName::Fixed | KernelName::Dir(_) => "fixed",
             KernelName::Vulnerable => "vulnerable",
+            KernelName::Plain => "plain",
         }
     }
 }

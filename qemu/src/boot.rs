@@ -36,6 +36,8 @@ pub struct Boot<'a> {
     pub content: Content,
     pub memory: u32,
     pub cpus: u32,
+    /// A read-only disk of the guests'.
+    pub drive: Option<PathBuf>,
     /// Whether the guest's clock counts instructions.
     pub counts: bool,
     /// Whether KASAN goes on after its first report.
@@ -98,6 +100,7 @@ impl Boot<'_> {
                 accel: self.bench.accel,
                 memory: self.memory,
                 cpus: self.cpus,
+                drive: self.drive.clone(),
                 counts: self.counts,
                 multi_shot: self.multi_shot,
                 leaks: self.content.leaks || self.interactive,

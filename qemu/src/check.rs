@@ -24,16 +24,21 @@ pub fn check(args: &Check) -> Result<u8> {
     let kernels = KernelName::asked(&args.kernel);
     let whole = args.names.is_empty() && args.kernel.is_none();
     let steps = if whole {
-        [HOST, SCENARIOS].as_slice()
+        vec![HOST, SCENARIOS]
     } else {
-        &[SCENARIOS]
+        vec![SCENARIOS]
     };
-    let ground = Ground::prepare(&kernels, steps)?;
+    let images = setup::programs_steps();
+    let steps: Vec<_> = images.iter().map(String::as_str).chain(steps).collect();
+    let ground = Ground::prepare(&kernels, &steps)?;
     let benches: Vec<Bench> = kernels
         .iter()
         .map(|kernel| ground.bench(kernel))
         .collect::<Result<_>>()?;
     let groups = groups(&listed(&ground)?, &kernels, &args.names)?;
+    if groups.iter().any(|group| group.programs) {
+        ground.real_programs()?;
+    }
     let mut tally = Tally::default();
     if whole {
         let step = ground.progress.step(HOST);

@@ -44,6 +44,7 @@ pub fn demo() -> Result<u8> {
         },
         memory: 2048,
         cpus: 2,
+        drive: None,
         counts: false,
         multi_shot: false,
         timeout: Some(TIMEOUT),

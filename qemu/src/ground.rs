@@ -79,6 +79,11 @@ impl Ground {
         })
     }
 
+    /// The image of real programs, made if it is not there.
+    pub fn real_programs(&self) -> Result<PathBuf> {
+        setup::programs(self.root.cache(), &self.progress)
+    }
+
     /// Copies of modules for `bench` without debug information.
     pub fn stripped(&self, bench: &Bench, modules: &[PathBuf]) -> Result<Vec<PathBuf>> {
         strip(

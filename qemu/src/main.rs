@@ -12,6 +12,7 @@ mod expect;
 mod ground;
 mod host;
 mod image;
+mod interop;
 mod kmod;
 mod ktap;
 mod lint;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         Command::Cocci(args) => cocci::cocci(&args),
         Command::Demo => demo::demo(),
         Command::Proof => proof::proof(),
+        Command::Interop(args) => interop::interop(&args),
         Command::Vng(args) => vng::vng(&args),
         Command::Lint => lint::lint(),
         Command::Setup(args) => run::setup(&args),

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
@@ -12,6 +13,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 use anyhow::Result;
+use guest::PEER_PORT;
 use setup::Root;
 
 use crate::tsc;
@@ -51,6 +53,8 @@ pub const KERNEL: &str = "bzImage";
 pub const INITRAMFS: &str = "initramfs.cpio";
 /// The network between two guests, from a guest's directory.
 const NETWORK: &str = "../net.sock";
+/// The line between two guests that is no network, from a guest's directory.
+const PEER: &str = "../peer.sock";
 
 /// What every guest's kernel is told. Without `no5lvl`, KASAN has false alarms: an
 /// interrupt that comes while `identify_cpu()` has cleared the processor's features
@@ -77,6 +81,8 @@ pub struct Shape {
     pub accel: Accel,
     pub memory: u32,
     pub cpus: u32,
+    /// A read-only disk, `/dev/vda`.
+    pub drive: Option<PathBuf>,
     /// Whether its clock counts instructions, a nanosecond each, on one processor: what it
     /// measures is then the same on every host, however busy.
     pub counts: bool,
@@ -109,10 +115,19 @@ impl Shape {
         qemu.args(["-device", "virtio-serial-pci"]);
         qemu.args(["-chardev", "stdio,id=command,signal=off"]);
         qemu.args(["-device", "virtconsole,chardev=command"]);
+        if let Some(drive) = &self.drive {
+            let file = format!("file={}", drive.display().to_string().replace(',', ",,"));
+            let options = "if=none,id=disk,format=raw,readonly=on";
+            qemu.args(["-drive", &format!("{options},{file}")]);
+            qemu.args(["-device", "virtio-blk-pci,drive=disk"]);
+        }
         if let Some(node) = self.node {
             qemu.args(["-netdev", &netdev(node)]);
             let mac = format!("52:54:00:99:00:{:02x}", node + 1);
             qemu.args(["-device", &format!("virtio-net-pci,netdev=net,mac={mac}")]);
+            qemu.args(["-chardev", &peer(node)]);
+            let port = format!("virtserialport,chardev=peer,name={PEER_PORT}");
+            qemu.args(["-device", &port]);
         }
         if !self.interactive {
             qemu.stdin(Stdio::piped())
@@ -170,6 +185,15 @@ fn netdev(node: u8) -> String {
         "server=off,reconnect-ms=100"
     };
     format!("stream,id=net,{end},addr.type=unix,addr.path={NETWORK}")
+}
+
+fn peer(node: u8) -> String {
+    let end = if node == 0 {
+        "server=on,wait=off"
+    } else {
+        "server=off,reconnect-ms=100"
+    };
+    format!("socket,id=peer,{end},path={PEER}")
 }
 
 impl Accel {

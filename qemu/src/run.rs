@@ -75,6 +75,10 @@ fn start(machine: &Machine, content: Content, timeout: Option<Duration>) -> Resu
         content,
         memory: machine.memory,
         cpus: machine.cpus,
+        drive: machine
+            .programs
+            .then(|| ground.real_programs())
+            .transpose()?,
         counts: machine.count,
         multi_shot: false,
         timeout,

@@ -39,6 +39,7 @@ pub struct Group {
     pub waits: bool,
     pub counts: bool,
     pub timeout: Duration,
+    pub programs: bool,
     pub names: Vec<String>,
     /// The reports that each of its scenarios provokes. Such scenarios share a boot only
     /// with others of the kind.
@@ -141,7 +142,10 @@ pub fn groups(listed: &[Listed], kernels: &[KernelName], names: &[String]) -> Re
         for one in listed {
             let named = names.contains(&one.name);
             let fits = one.kernels.iter().any(|it| it == kernel.group());
-            let on_demand = named && one.kernels.is_empty();
+            // What is not for the check runs where it is asked for: without a kernel at any,
+            // for the plain one also where more is noticed.
+            let of_plain = one.kernels == ["plain"] && kernel.group() == "fixed";
+            let on_demand = named && (one.kernels.is_empty() || of_plain);
             if !on_demand && !(fits && (named || names.is_empty())) {
                 continue;
             }
@@ -150,6 +154,7 @@ pub fn groups(listed: &[Listed], kernels: &[KernelName], names: &[String]) -> Re
                     && group.nodes == one.nodes
                     && group.expects.is_empty() == one.expects.is_empty()
                     && group.counts == one.counts
+                    && group.programs == one.programs
                     && group.guest == one.guest
             };
             let timeout = Duration::from_secs(60 * one.minutes);
@@ -168,6 +173,7 @@ pub fn groups(listed: &[Listed], kernels: &[KernelName], names: &[String]) -> Re
                     waits: one.waits,
                     counts: one.counts,
                     timeout,
+                    programs: one.programs,
                     names: vec![one.name.clone()],
                     expects: provoked.into_iter().collect(),
                 }),
@@ -193,8 +199,9 @@ fn boot(ground: &Ground, bench: &Bench, group: Group, step: &Step) -> Result<Wen
             command: group.command(),
             ..Content::default()
         },
-        memory: 2048,
+        memory: if group.programs { 3072 } else { 2048 },
         cpus: 2,
+        drive: group.programs.then(|| ground.real_programs()).transpose()?,
         counts: group.counts,
         multi_shot: !group.expects.is_empty(),
         timeout: Some(group.timeout),
@@ -358,5 +365,14 @@ mod tests {
         let named = groups(&[scenario("c", &[], 1)], &both, &["c".into()]).expect("known");
         assert_eq!(named.len(), 2);
         assert!(groups(&[scenario("c", &[], 1)], &both, &[]).is_ok_and(|it| it.is_empty()));
+        // For the plain kernel by itself, for the fixed one when it is named.
+        let plain = [scenario("c", &["plain"], 1)];
+        let places = |kernels: &[KernelName], names: &[String]| {
+            let groups = groups(&plain, kernels, names).expect("known");
+            groups.iter().map(Group::place).collect::<Vec<_>>()
+        };
+        assert_eq!(places(&[KernelName::Plain], &[]), ["plain"]);
+        assert_eq!(places(&both, &[]), [""; 0]);
+        assert_eq!(places(&both, &["c".into()]), ["fixed"]);
     }
 }

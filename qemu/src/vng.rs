@@ -54,10 +54,11 @@ pub fn vng(args: &Check) -> Result<u8> {
     for kernel in &kernels {
         let bench = ground.bench(kernel)?;
         let groups = groups(&listed(&ground)?, std::slice::from_ref(kernel), &args.names)?;
-        // A scenario that provokes reports would spoil the boot for the others.
+        // A scenario that provokes reports would spoil the boot for the others, and for the
+        // image of real programs there is no disk.
         let single = groups
             .into_iter()
-            .filter(|group| group.nodes == 1 && group.expects.is_empty());
+            .filter(|group| group.nodes == 1 && group.expects.is_empty() && !group.programs);
         // One boot for all: booting is what takes long under virtme-ng.
         let together = single.reduce(|mut all, group| {
             all.names.extend(group.names);

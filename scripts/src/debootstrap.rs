@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Makes the toolchain root with mmdebstrap, which is fetched when missing.
+//! Makes Debian roots with mmdebstrap, which is fetched when missing.
 
 use std::env;
 use std::fs;
@@ -15,65 +15,14 @@ use anyhow::bail;
 use crate::apt::Apt;
 use crate::apt::SUITE;
 use crate::cache::Cache;
-use crate::cache::GB;
 use crate::enter;
 use crate::progress::Step;
+use crate::recipe::Recipe;
 use crate::run;
 
-/// What the root has beside apt and the essential packages.
-const PACKAGES: &[&str] = &[
-    // Kernel builds, with Rust, BTF and objtool.
-    "make",
-    "gcc",
-    "libc6-dev",
-    "clang",
-    "lld",
-    "llvm",
-    "libclang-dev",
-    "rustc",
-    "rust-src",
-    "rust-clippy",
-    "rustfmt",
-    "bindgen",
-    "pahole",
-    "bc",
-    "bison",
-    "flex",
-    "libelf-dev",
-    "libssl-dev",
-    "xz-utils",
-    "zstd",
-    "python3",
-    "perl",
-    "kmod",
-    "rsync",
-    "cpio",
-    // The lab: machines, and the programs that run in them.
-    "qemu-system-x86",
-    "virtme-ng",
-    "iproute2",
-    "udev",
-    "mount",
-    "procps",
-    "iperf3",
-    "bpftool",
-    "ca-certificates",
-    // Semantic patches; what they report goes through Python.
-    "coccinelle",
-    "libpython3.13",
-];
-
-/// The room that a root takes, with the packages that it is made from.
-const ROOM: u64 = 3 * GB;
-
-/// What makes the root what it is; a root of another recipe is made anew.
-pub(crate) fn recipe() -> String {
-    format!("{SUITE} apt {}\n", PACKAGES.join(" "))
-}
-
 /// Makes the root `dir`, replacing what was there.
-pub(crate) fn make(cache: &Cache, dir: &Path, step: &Step) -> Result<()> {
-    cache.need("the toolchain root", ROOM)?;
+pub(crate) fn make(recipe: &Recipe, cache: &Cache, dir: &Path, step: &Step) -> Result<()> {
+    cache.need(&format!("the {}", recipe.step), recipe.room)?;
     let partial = dir.with_extension("partial");
     remove(&partial)?;
     step.note("looking for a Debian mirror");
@@ -81,9 +30,9 @@ pub(crate) fn make(cache: &Cache, dir: &Path, step: &Step) -> Result<()> {
     let mut command = mmdebstrap(cache, &apt, step)?;
     command.args([
         "--variant=apt",
-        &format!("--include={}", PACKAGES.join(",")),
+        &format!("--include={}", recipe.packages.join(",")),
     ]);
-    let log = cache.log("root");
+    let log = cache.log(recipe.name);
     step.note("installing packages");
     match enter::is_root() {
         true => {
@@ -113,7 +62,7 @@ fn unprivileged(
 ) -> Result<()> {
     if find("newuidmap").is_none() {
         bail!(
-            "making the toolchain root without being root needs newuidmap: install the package uidmap"
+            "making a Debian root without being root needs newuidmap: install the package uidmap"
         );
     }
     let user = run::output(id())?;
@@ -148,7 +97,7 @@ fn unprivileged(
     made?;
     if !unpacked.success() {
         bail!(
-            "cannot unpack the toolchain root into {} (tar: {unpacked})",
+            "cannot unpack the Debian root into {} (tar: {unpacked})",
             partial.display()
         );
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Kernels: the two that the lab builds, and builds of the user's own.
+//! Kernels: those that the lab builds, and builds of the user's own.
 
 use std::fs;
 use std::path::Path;
@@ -37,6 +37,8 @@ pub enum Kernel {
     Fixed,
     /// Linux 6.16, where they are not.
     Vulnerable,
+    /// Linux 7.2 without any debugging: for what is measured, and for what takes long.
+    Plain,
     /// The user's own build: the directory given to `make O=`, or a source tree
     /// that was built in place.
     Dir(PathBuf),
@@ -81,6 +83,12 @@ const VULNERABLE: Recipe = Recipe {
     fragments: &["kernel.config", "debug.config", "vulnerable.config"],
 };
 
+const PLAIN: Recipe = Recipe {
+    name: "plain",
+    source: source::FIXED,
+    fragments: &["kernel.config", "fixed.config", "plain.config"],
+};
+
 impl Kernel {
     /// The names of the steps that [`kernel`] may take.
     pub(crate) fn steps(&self) -> Vec<String> {
@@ -98,6 +106,7 @@ impl Kernel {
             }
             Kernel::Fixed => FIXED.name.to_string(),
             Kernel::Vulnerable => VULNERABLE.name.to_string(),
+            Kernel::Plain => PLAIN.name.to_string(),
         }
     }
 
@@ -112,6 +121,7 @@ impl Kernel {
         match self {
             Kernel::Fixed => Some(FIXED),
             Kernel::Vulnerable => Some(VULNERABLE),
+            Kernel::Plain => Some(PLAIN),
             Kernel::Dir(_) => None,
         }
     }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Set-up of the lab: makes a Debian toolchain root, fetches the pinned kernel
-//! sources, builds the two lab kernels and the modules, and keeps all of it in
-//! a cache outside the checkout, each thing rebuilt only when its inputs change.
+//! sources, builds the lab's kernels and the modules and an image of real
+//! programs, and keeps all of it in a cache outside the checkout, each thing
+//! rebuilt only when its inputs change.
 
 mod apt;
 mod cache;
@@ -10,7 +11,9 @@ mod debootstrap;
 mod enter;
 mod kernel;
 mod modules;
+mod programs;
 mod progress;
+mod recipe;
 mod root;
 mod run;
 mod source;
@@ -24,6 +27,8 @@ pub use kernel::kernel;
 pub use modules::clippy;
 pub use modules::clippy_step;
 pub use modules::modules;
+pub use programs::programs;
+pub use programs::steps as programs_steps;
 pub use progress::Progress;
 pub use progress::Step;
 pub use root::Root;
@@ -37,7 +42,7 @@ pub fn checkout() -> &'static Path {
 /// The names of all steps from nothing to modules for `kernels`, in order; what
 /// [`Progress::new`] wants to know to say which step comes next.
 pub fn steps(kernels: &[Kernel]) -> Vec<String> {
-    let mut steps = vec![root::STEP.to_string()];
+    let mut steps = vec![recipe::TOOLCHAIN.step.to_string()];
     steps.extend(kernels.iter().flat_map(Kernel::steps));
     steps.extend(kernels.iter().map(modules::step));
     steps

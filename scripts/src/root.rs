@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The toolchain root: one Debian release with every program that the lab
-//! needs, so that the host's own versions do not matter.
+//! Debian roots: one release with every program that the lab needs, so that the
+//! host's own versions do not matter.
 
 use std::env;
 use std::fs;
@@ -20,17 +20,16 @@ use crate::checkout;
 use crate::debootstrap;
 use crate::enter;
 use crate::progress::Progress;
+use crate::recipe;
+use crate::recipe::Recipe;
 use crate::run;
-
-/// The step's name.
-pub(crate) const STEP: &str = "toolchain root";
 
 /// Packages whose versions decide what a kernel build gives.
 const TOOLCHAIN: [&str; 6] = [
     "clang-19", "lld-19", "rustc", "rust-src", "bindgen", "pahole",
 ];
 
-/// A toolchain root, ready to run programs in. No one rebuilds it meanwhile.
+/// A root, ready to run programs in. No one rebuilds it meanwhile.
 #[derive(Debug)]
 pub struct Root {
     cache: Cache,
@@ -40,8 +39,13 @@ pub struct Root {
 }
 
 impl Root {
-    /// The cache's root; made first when it is not there or its recipe changed.
+    /// The cache's toolchain root; made first when it is not there or its recipe changed.
     pub fn ensure(cache: &Cache, progress: &Progress) -> Result<Root> {
+        Root::of(&recipe::TOOLCHAIN, cache, progress)
+    }
+
+    /// The same of any recipe.
+    pub(crate) fn of(recipe: &Recipe, cache: &Cache, progress: &Progress) -> Result<Root> {
         if env::consts::ARCH != "x86_64" {
             bail!(
                 "the lab's kernels are for x86_64, this machine is {}",
@@ -49,20 +53,20 @@ impl Root {
             );
         }
         probe()?;
-        let dir = cache.dir().join("root");
-        let stamp = cache.dir().join("root.stamp");
-        let recipe = debootstrap::recipe();
+        let dir = cache.dir().join(recipe.name);
+        let stamp = dir.with_extension("stamp");
+        let text = recipe.text();
         let current = || {
-            dir.join("usr/bin").exists() && fs::read_to_string(&stamp).is_ok_and(|it| it == recipe)
+            dir.join("usr/bin").exists() && fs::read_to_string(&stamp).is_ok_and(|it| it == text)
         };
-        let mut lock = cache.share("root", progress)?;
+        let mut lock = cache.share(recipe.name, progress)?;
         if !current() {
             drop(lock);
-            lock = cache.lock("root", progress)?;
+            lock = cache.lock(recipe.name, progress)?;
             if !current() {
-                let step = progress.step(STEP);
-                debootstrap::make(cache, &dir, &step)?;
-                fs::write(&stamp, &recipe)
+                let step = progress.step(recipe.step);
+                debootstrap::make(recipe, cache, &dir, &step)?;
+                fs::write(&stamp, &text)
                     .with_context(|| format!("cannot write {}", stamp.display()))?;
                 step.done();
             }
@@ -111,6 +115,12 @@ impl Root {
             binds.push(path);
         }
         Ok(())
+    }
+
+    /// What is visible inside of the host's directories.
+    pub(crate) fn bound(&self) -> Vec<PathBuf> {
+        let binds = self.binds.lock().unwrap_or_else(PoisonError::into_inner);
+        binds.clone()
     }
 
     /// A command that runs `program` inside, as root there, in the current

@@ -12,6 +12,7 @@ use anyhow::ensure;
 
 const GENL: &str = "SMC_GEN_NETLINK";
 const GET_SYS_INFO: u8 = 1;
+const GET_LGR_SMCR: u8 = 2;
 const GET_DEV_SMCD: u8 = 5;
 const GET_DEV_SMCR: u8 = 6;
 const GET_STATS: u8 = 7;
@@ -137,6 +138,36 @@ fn device(entry: &Attributes, name: u16) -> Result<Device> {
     Ok(Device {
         name: text(entry, name),
         ports,
+    })
+}
+
+/// An SMC-R link group: the RDMA links to one peer, and the connections over them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LinkGroup {
+    pub id: u32,
+    /// Connections now; a link group without any goes away 10 minutes later.
+    pub connections: u64,
+    /// SMC's version, 2 or, where the kernel does not say, 1.
+    pub version: u64,
+}
+
+/// The SMC-R link groups of this network namespace.
+pub fn smcr_link_groups() -> Result<Vec<LinkGroup>> {
+    dump(GENL, GET_LGR_SMCR)?.iter().map(link_group).collect()
+}
+
+fn link_group(entry: &Attributes) -> Result<LinkGroup> {
+    const LGR_SMCR: u16 = 2;
+    const ID: u16 = 1;
+    const CONNS_NUM: u16 = 6;
+    const V2_COMMON: u16 = 7;
+    const V2_VER: u16 = 0;
+    let entry = inside(entry, LGR_SMCR)?;
+    let version = number(&inside(&entry, V2_COMMON)?, V2_VER);
+    Ok(LinkGroup {
+        id: number(&entry, ID) as u32,
+        connections: number(&entry, CONNS_NUM),
+        version: version.max(1),
     })
 }
 

@@ -9,11 +9,15 @@ pub const PLAN: &str = "/lab.json";
 
 /// The binaries of this crate, and the `smcify` command, and where the initramfs must have
 /// them. `/init` is `guest` once more.
-pub const PROGRAMS: [(&str, &str); 3] = [
+pub const PROGRAMS: [(&str, &str); 4] = [
     ("guest", "/bin/guest"),
     ("transfer", "/bin/transfer"),
     ("smcify", "/bin/smcify"),
+    ("tokio-echo", "/bin/tokio-echo"),
 ];
+
+/// The name of the virtio-serial port that leads to the other of two guests.
+pub const PEER_PORT: &str = "lab.peer";
 
 /// What PID 1 is to do, as JSON at [`PLAN`].
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -45,7 +49,7 @@ pub struct Listed {
     pub name: String,
     /// What it shows, in one line.
     pub shows: String,
-    /// The kernels that it runs on: `fixed`, `vulnerable`; none: it runs when it is named.
+    /// The kernels that it runs on: `fixed`, `vulnerable`, `plain`; none: it runs when it is named.
     pub kernels: Vec<String>,
     /// How many guests it needs.
     pub nodes: u8,
@@ -57,6 +61,8 @@ pub struct Listed {
     pub counts: bool,
     /// It takes less than this, even on a slow machine.
     pub minutes: u64,
+    /// Whether it needs the image of real programs.
+    pub programs: bool,
     /// The reports that the kernel must print meanwhile; it may print no other.
     pub expects: Vec<Expected>,
 }
@@ -89,6 +95,60 @@ pub struct Shown {
     pub got: String,
     /// How many went, each way.
     pub bytes: u64,
+}
+
+/// What precedes a [`Tried`] in the notes of a scenario.
+pub const TRIED: &str = "tried: ";
+
+/// How a real program went, as JSON in a line behind [`TRIED`].
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Tried {
+    pub program: String,
+    /// Of its Debian package; nothing for what is ours alone.
+    pub version: String,
+    /// Whether it opens the same number of connections each time.
+    pub steady: bool,
+    /// How it went with TCP.
+    pub tcp: Outcome,
+    /// How it went under `smcify run`.
+    pub smcify: Outcome,
+    /// Where the two differ, and why connections under `smcify run` were not SMC.
+    pub differences: Vec<Difference>,
+}
+
+/// Something of a program that is not the same with TCP and under `smcify run`.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Difference {
+    /// A test's name, `result`, `connections`, or the reason of a fallback.
+    pub what: String,
+    pub tcp: String,
+    pub smcify: String,
+}
+
+/// How a real program went once.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Outcome {
+    /// Whether it went to its end without an error.
+    pub good: bool,
+    /// What came out, or the error.
+    pub result: String,
+    /// Connections that were opened, by whatever carried them then.
+    pub opened: u64,
+    /// Those of them that ran over SMC-D.
+    pub smcd: u64,
+    /// Those of them that ran over SMC-R.
+    pub smcr: u64,
+    /// SMC sockets that were connected by TCP, of both sides.
+    pub fallbacks: Vec<Fallback>,
+}
+
+/// SMC sockets of one side that fell back for one reason.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Fallback {
+    /// Whether they were the listening side's.
+    pub server: bool,
+    pub reason: String,
+    pub count: u64,
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ const RTM_DELLINK: u16 = 17;
 const RTM_NEWADDR: u16 = 20;
 const RTM_DELADDR: u16 = 21;
 const RTM_NEWQDISC: u16 = 36;
+const RTM_DELQDISC: u16 = 37;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_LINK: u16 = 5;
 const IFLA_LINKINFO: u16 = 18;
@@ -175,25 +176,45 @@ fn ifaddrmsg(name: &str, address: IpAddr, peer: IpAddr, prefix: u8) -> Result<Bo
 
 /// Makes a device hold back what it sends, as a long way would.
 pub fn delay(name: &str, time: Duration) -> Result<()> {
+    netem(name, time, 0)
+}
+
+/// Makes a device hold back what it sends, and lose some of it: of 1,000 packets `lost`.
+pub fn netem(name: &str, time: Duration, lost: u32) -> Result<()> {
     const TCA_KIND: u16 = 1;
     const TCA_OPTIONS: u16 = 2;
     const TCA_NETEM_LATENCY64: u16 = 10;
-    const TC_H_ROOT: u32 = u32::MAX;
-    /// `struct tc_netem_qopt`: its second number is how many packets there is room for.
-    const QOPT: [u32; 6] = [0, 10_000, 0, 0, 0, 0];
-    let mut header = [0; 20];
-    header[4..8].copy_from_slice(&index(name)?.to_ne_bytes());
-    header[12..16].copy_from_slice(&TC_H_ROOT.to_ne_bytes());
+    /// How many packets there is room for.
+    const LIMIT: u32 = 10_000;
+    // A `struct tc_netem_qopt`: of 2^32 - 1 packets, the third number are lost.
+    let lost = u64::from(u32::MAX) * u64::from(lost) / 1000;
+    let qopt = [0, LIMIT, u32::try_from(lost)?, 0, 0, 0];
     let nanoseconds = i64::try_from(time.as_nanos())?;
-    let options = Body::new(&QOPT.map(u32::to_ne_bytes).concat())
+    let options = Body::new(&qopt.map(u32::to_ne_bytes).concat())
         .attr(TCA_NETEM_LATENCY64, &nanoseconds.to_ne_bytes())?;
-    let body = Body::new(&header)
+    let body = tcmsg(name)?
         .string(TCA_KIND, "netem")?
         .nest(TCA_OPTIONS, options)?;
     let flags = NlmF::CREATE | NlmF::EXCL;
     request(NlFamily::Route, RTM_NEWQDISC, flags, body)
         .with_context(|| format!("{name} cannot be made slow"))?;
     Ok(())
+}
+
+/// Has a device send as before.
+pub fn without_netem(name: &str) -> Result<()> {
+    request(NlFamily::Route, RTM_DELQDISC, NlmF::empty(), tcmsg(name)?)
+        .with_context(|| format!("{name} stays slow"))?;
+    Ok(())
+}
+
+/// A message on the outermost queue of a device.
+fn tcmsg(name: &str) -> Result<Body> {
+    const TC_H_ROOT: u32 = u32::MAX;
+    let mut header = [0; 20];
+    header[4..8].copy_from_slice(&index(name)?.to_ne_bytes());
+    header[12..16].copy_from_slice(&TC_H_ROOT.to_ne_bytes());
+    Ok(Body::new(&header))
 }
 
 /// The address of guest `node` on the network between two guests.

@@ -3,6 +3,7 @@
 
 use crate::diag::Carrier;
 use crate::diag::carriers_of;
+use crate::module::is_loaded;
 use anyhow::Context;
 use anyhow::Result;
 use anyhow::bail;
@@ -14,7 +15,6 @@ use std::io::BufReader;
 use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::process::Child;
-use std::process::ChildStdout;
 use std::process::Command;
 use std::process::Stdio;
 use std::sync::mpsc::Receiver;
@@ -27,7 +27,8 @@ use std::time::Instant;
 /// The forms in which `transfer` makes its calls.
 pub const FORMS: [&str; 3] = ["blocking", "epoll", "io_uring"];
 
-const PROGRAM: &str = "/bin/transfer";
+/// Where it is in the guest.
+pub const PROGRAM: &str = "/bin/transfer";
 /// Longer than any transfer takes, shorter than a lab's patience.
 const PATIENCE: Duration = Duration::from_secs(60);
 const EVERY: Duration = Duration::from_millis(40);
@@ -79,9 +80,18 @@ impl Program {
         ))
     }
 
-    fn output(&mut self) -> Result<BufReader<ChildStdout>> {
+    /// The lines of its output, as they come.
+    pub fn lines(&mut self) -> Result<Receiver<String>> {
         let out = self.0.stdout.take().context("output taken already")?;
-        Ok(BufReader::new(out))
+        let (sender, receiver) = channel();
+        spawn(move || {
+            for line in BufReader::new(out).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(receiver)
     }
 
     /// Closes its standard input and expects it to end well.
@@ -93,105 +103,146 @@ impl Program {
     }
 }
 
-/// The lines of a reader, as they come.
-fn lines(reader: BufReader<ChildStdout>) -> Receiver<String> {
-    let (sender, receiver) = channel();
-    spawn(move || {
-        for line in reader.lines().map_while(Result::ok) {
-            if sender.send(line).is_err() {
-                return;
-            }
-        }
-    });
-    receiver
-}
-
 fn parsed<'a, T: Deserialize<'a>>(line: &'a str) -> Result<T> {
     serde_json::from_str(line).with_context(|| format!("not what transfer prints: {line:?}"))
 }
 
-/// A server of `transfer` that waits for its client.
-pub struct Server {
+/// One of the two programs `transfer`, while it runs.
+pub struct End {
     program: Program,
     lines: Receiver<String>,
+    bytes: u64,
+    seen: BTreeSet<Carrier>,
+    begun: Instant,
+    /// What it said when everything had gone, and how long after its start.
+    side: Option<(Side, Duration)>,
+}
+
+impl End {
+    fn start(side: &str, form: &str, at: SocketAddr, bytes: u64) -> Result<Self> {
+        let arguments = [side, &at.to_string(), &bytes.to_string(), form, "hold"];
+        let mut program = Program::start(PROGRAM, &arguments)?;
+        Ok(Self {
+            lines: program.lines()?,
+            program,
+            bytes,
+            seen: BTreeSet::new(),
+            begun: Instant::now(),
+            side: None,
+        })
+    }
+
+    /// Starts a client of the server at `at`, which may be in another guest.
+    pub fn client(form: &str, at: SocketAddr, bytes: u64) -> Result<Self> {
+        Self::start("client", form, at, bytes)
+    }
+
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.program.0.id()
+    }
+
+    /// Looks at what carries its connection, and for what it says. True: everything has gone.
+    pub fn look(&mut self, patience: Duration) -> Result<bool> {
+        // Without smc.ko there is no SMC socket, and nobody to ask.
+        if is_loaded("smc_diag") {
+            self.seen.extend(carriers_of(self.pid())?);
+        }
+        if self.side.is_none() {
+            match self.lines.recv_timeout(patience) {
+                Ok(line) => self.side = Some((parsed(&line)?, self.begun.elapsed())),
+                Err(RecvTimeoutError::Disconnected) => bail!("a program ended early"),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+        Ok(self.side.is_some())
+    }
+
+    /// Watches until everything has gone. It holds its connection still: no transfer is too
+    /// short to be seen.
+    pub fn watch(&mut self) -> Result<()> {
+        let begun = Instant::now();
+        while !self.look(EVERY)? {
+            ensure!(
+                begun.elapsed() < PATIENCE,
+                "the transfer has come to a stop"
+            );
+        }
+        self.look(EVERY).map(drop)
+    }
+
+    /// How long it took from its start until everything had gone.
+    pub fn took(&self) -> Result<Duration> {
+        let side = self.side.as_ref().context("not everything has gone")?;
+        Ok(side.1)
+    }
+
+    /// Has it close its connection and end well; says what carried that.
+    pub fn finish(self) -> Result<BTreeSet<Carrier>> {
+        self.program.finish("transfer")?;
+        let (side, _) = self.side.context("a program was not watched to its end")?;
+        let all = (self.bytes, self.bytes);
+        let moved = (side.sent, side.received);
+        ensure!(moved == all, "not all has gone: {side:?}");
+        let mut seen = self.seen;
+        if seen.is_empty() {
+            // What SMC_DIAG never knew was TCP.
+            seen.insert(Carrier::Tcp);
+        }
+        Ok(seen)
+    }
+}
+
+/// A server of `transfer` that waits for its client.
+pub struct Server {
+    end: End,
     address: SocketAddr,
     form: &'static str,
-    bytes: u64,
 }
 
 impl Server {
     /// Starts it, on a port of its own choice.
     pub fn start(form: &'static str, ip: IpAddr, bytes: u64) -> Result<Self> {
-        let at = SocketAddr::new(ip, 0).to_string();
-        let arguments = ["server", &at, &bytes.to_string(), form, "hold"];
-        let mut program = Program::start(PROGRAM, &arguments)?;
-        let lines = lines(program.output()?);
-        let line = lines
+        let end = End::start("server", form, SocketAddr::new(ip, 0), bytes)?;
+        let line = end
+            .lines
             .recv_timeout(PATIENCE)
             .context("the server does not listen")?;
         let Listening { listening } = parsed(&line)?;
         Ok(Self {
-            program,
-            lines,
+            end,
             address: listening,
             form,
-            bytes,
         })
+    }
+
+    /// Where it listens, and itself, for a client in another guest.
+    pub fn listening(self) -> (SocketAddr, End) {
+        (self.address, self.end)
     }
 
     /// Starts a client, and watches both until each has received all there is.
     pub fn serve(self) -> Result<Went> {
-        let (at, bytes) = (self.address.to_string(), self.bytes.to_string());
-        let arguments = ["client", &at, &bytes, self.form, "hold"];
-        let mut client = Program::start(PROGRAM, &arguments)?;
-        let client_lines = lines(client.output()?);
-        let mut went = Went {
-            client: BTreeSet::new(),
-            server: BTreeSet::new(),
-            bytes: self.bytes,
-        };
-        let (pids, begun) = ((client.0.id(), self.program.0.id()), Instant::now());
-        let mut ends = Vec::new();
-        for lines in [&client_lines, &self.lines] {
-            let line = loop {
-                went.client.extend(carriers_of(pids.0)?);
-                went.server.extend(carriers_of(pids.1)?);
-                match lines.recv_timeout(EVERY) {
-                    Ok(line) => break line,
-                    Err(RecvTimeoutError::Disconnected) => bail!("a program ended early"),
-                    Err(RecvTimeoutError::Timeout) => {}
-                }
-                ensure!(
-                    begun.elapsed() < PATIENCE,
-                    "the transfer has come to a stop"
-                );
-            };
-            ends.push(parsed::<Side>(&line)?);
+        let (bytes, mut server) = (self.end.bytes, self.end);
+        let mut client = End::client(self.form, self.address, bytes)?;
+        let begun = Instant::now();
+        while !(client.look(EVERY)? & server.look(EVERY)?) {
+            ensure!(
+                begun.elapsed() < PATIENCE,
+                "the transfer has come to a stop"
+            );
         }
-        // Both hold their connection still: no transfer is too short to be seen.
-        went.client.extend(carriers_of(pids.0)?);
-        went.server.extend(carriers_of(pids.1)?);
-        client.finish("client")?;
-        self.program.finish("server")?;
-        for end in &ends {
-            let all = (self.bytes, self.bytes);
-            ensure!((end.sent, end.received) == all, "not all has gone: {end:?}");
-        }
-        went.plain_if_unseen();
-        Ok(went)
+        client.watch()?;
+        server.watch()?;
+        Ok(Went {
+            client: client.finish()?,
+            server: server.finish()?,
+            bytes,
+        })
     }
 }
 
 impl Went {
-    /// What SMC_DIAG never knew was TCP.
-    fn plain_if_unseen(&mut self) {
-        for side in [&mut self.client, &mut self.server] {
-            if side.is_empty() {
-                side.insert(Carrier::Tcp);
-            }
-        }
-    }
-
     /// Fails unless these alone carried the two sides.
     pub fn carried(&self, client: Carrier, server: Carrier) -> Result<()> {
         for (name, expected, seen) in [

@@ -28,7 +28,7 @@ const BYTES: u64 = 2 << 20;
 pub const PEER_NO_SMC: Carrier = Carrier::Fallback(0x0301_0000);
 const NO_DEVICE: Carrier = Carrier::Fallback(0x0303_0000);
 const NO_UEID: Carrier = Carrier::Fallback(0x0303_0008);
-const PEER_DECLINED: Carrier = Carrier::Fallback(0x0500_0000);
+pub const PEER_DECLINED: Carrier = Carrier::Fallback(0x0500_0000);
 
 /// The scenario.
 pub fn run(report: &mut Report) -> Result<()> {

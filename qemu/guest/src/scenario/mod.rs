@@ -9,10 +9,12 @@ mod fallback;
 mod fixes;
 mod handshake;
 mod inside;
+mod interop;
 mod kunit;
 mod load_errors;
 mod migration;
 mod neighbours;
+mod programs;
 mod rmmod;
 mod rules;
 mod switch;
@@ -20,6 +22,7 @@ mod transfer;
 mod ulp;
 mod ulp_race;
 mod vfs;
+mod wire;
 
 use crate::kmsg::say;
 use crate::ktap::Level;
@@ -41,6 +44,10 @@ const FIXED: &[&str] = &["fixed"];
 /// For bugs that the fixed kernel does not have.
 const VULNERABLE: &[&str] = &["vulnerable"];
 
+/// For what takes long and is better done without debugging: not part of the check. When it
+/// is named, it runs on the fixed kernel as well, where more is noticed.
+const PLAIN_KERNEL: &[&str] = &["plain"];
+
 /// For what takes too long for the check: it runs where it is asked for.
 const BY_NAME: &[&str] = &[];
 
@@ -49,6 +56,8 @@ struct Scenario {
     name: &'static str,
     shows: &'static str,
     kernels: &'static [&'static str],
+    /// How many guests run it, each of them all of it: 1, or 2 with a network between them.
+    nodes: u8,
     /// Which others it shares a guest with: those that say the same. For the time that it
     /// takes, or because it leaves memory behind that somebody has written to after its end.
     guest: &'static str,
@@ -58,6 +67,8 @@ struct Scenario {
     counts: bool,
     /// It and the others of its guest take less, even on a slow machine.
     minutes: u64,
+    /// Whether it needs the image of real programs.
+    programs: bool,
     /// What the kernel must complain about; without any, it must not complain at all.
     expects: &'static [Expect],
     run: fn(&mut Report) -> Result<()>,
@@ -131,10 +142,12 @@ const PLAIN: Scenario = Scenario {
     name: "",
     shows: "",
     kernels: BY_NAME,
+    nodes: 1,
     guest: "",
     waits: false,
     counts: false,
     minutes: 15,
+    programs: false,
     expects: &[],
     run: |_| Ok(()),
 };
@@ -258,6 +271,14 @@ const SCENARIOS: &[Scenario] = &[
         shows: "every command of the chart in docs/migration.md does what the chart says",
         kernels: FIXED,
         run: migration::run,
+        ..PLAIN
+    },
+    Scenario {
+        name: "programs",
+        shows: "redis, nginx with curl and Go as they are shipped: the same comes out, over SMC-D",
+        kernels: FIXED,
+        programs: true,
+        run: programs::run,
         ..PLAIN
     },
     Scenario {
@@ -431,6 +452,81 @@ const SCENARIOS: &[Scenario] = &[
         run: |report| clc::mutations(report, 10_000),
         ..PLAIN
     },
+    Scenario {
+        name: "wire-transfer",
+        shows: "two guests: unmodified programs run over SMC-R, and every byte arrives",
+        kernels: FIXED,
+        nodes: 2,
+        run: |report| wire::transfer::run(report, "wire-transfer", 512 << 10),
+        ..PLAIN
+    },
+    Scenario {
+        name: "interop",
+        shows: "real programs between two guests: the same with TCP and over SMC-R, or why not",
+        kernels: PLAIN_KERNEL,
+        nodes: 2,
+        programs: true,
+        run: |report| interop::wire(report, "interop"),
+        ..PLAIN
+    },
+    Scenario {
+        name: "interop-cpython",
+        shows: "CPython's own tests of sockets: the same with TCP and over SMC-D, or why not",
+        kernels: PLAIN_KERNEL,
+        programs: true,
+        run: interop::suites,
+        ..PLAIN
+    },
+    Scenario {
+        name: "wire-transfer-64",
+        shows: "the same with 64 MiB each way",
+        kernels: PLAIN_KERNEL,
+        nodes: 2,
+        run: |report| wire::transfer::run(report, "wire-transfer-64", 64 << 20),
+        ..PLAIN
+    },
+    Scenario {
+        name: "wire-fallback",
+        shows: "two guests, one without smcify, SMC or RDMA, routed, replayed options: TCP, in time",
+        kernels: PLAIN_KERNEL,
+        nodes: 2,
+        run: wire::fallback::run,
+        ..PLAIN
+    },
+    Scenario {
+        name: "wire-failures",
+        shows: "two guests: wire, devices, peer and smcify fail in mid-transfer, SMC-R beside TCP",
+        kernels: PLAIN_KERNEL,
+        nodes: 2,
+        run: wire::failures::run,
+        ..PLAIN
+    },
+    Scenario {
+        name: "wire-cut-60",
+        shows: "the wire cut for 60 s in mid-transfer, SMC-R beside TCP",
+        kernels: PLAIN_KERNEL,
+        nodes: 2,
+        guest: "wire-cut-60",
+        waits: true,
+        run: wire::failures::minute,
+        ..PLAIN
+    },
+    Scenario {
+        name: "wire-explicit",
+        shows: "SMC without smcify: what a program loses that TCP would not lose",
+        kernels: PLAIN_KERNEL,
+        nodes: 2,
+        run: wire::explicit::run,
+        ..PLAIN
+    },
+    Scenario {
+        name: "wire-many",
+        shows: "1,000 connections over SMC-R at once, 5,000 in a row: nothing is left of them",
+        kernels: PLAIN_KERNEL,
+        nodes: 2,
+        run: wire::many::run,
+        ..PLAIN
+    },
 ];
 
 /// Where a scenario says what holds. An `Err` from its function ends it early.
@@ -499,11 +595,12 @@ pub fn list(json: bool) -> Result<ExitCode> {
             name: s.name.into(),
             shows: s.shows.into(),
             kernels: s.kernels.iter().map(|k| k.to_string()).collect(),
-            nodes: 1,
+            nodes: s.nodes,
             guest: s.guest.into(),
             waits: s.waits,
             counts: s.counts,
             minutes: s.minutes,
+            programs: s.programs,
             expects: s.expects.iter().map(Expect::listed).collect(),
         })
         .collect();

@@ -177,7 +177,7 @@ fn mixed(connections: u64, carried: u64) -> Result<()> {
 }
 
 /// How many sockets of SMC's protocols the kernel has.
-fn sockets() -> Result<Vec<(String, i64)>> {
+pub fn sockets() -> Result<Vec<(String, i64)>> {
     let text = read_to_string("/proc/net/protocols")?;
     let mut sockets = Vec::new();
     for line in text.lines().skip(1) {

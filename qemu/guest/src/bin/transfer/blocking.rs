@@ -3,6 +3,7 @@
 
 use crate::Done;
 use crate::Job;
+use crate::linger;
 use crate::pattern::BLOCK;
 use crate::pattern::Expected;
 use crate::pattern::Side;
@@ -27,6 +28,7 @@ pub fn run(job: &Job) -> Result<Done> {
             listener.accept().context("accept")?.0
         }
     };
+    linger(&stream)?;
     let mut expected = job.expected();
     scope(|threads| {
         let sender = threads.spawn(|| send(&stream, job.source()));

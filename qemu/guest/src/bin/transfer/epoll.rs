@@ -3,6 +3,7 @@
 
 use crate::Done;
 use crate::Job;
+use crate::linger;
 use crate::pattern::BLOCK;
 use crate::pattern::Expected;
 use crate::pattern::Side;
@@ -43,6 +44,7 @@ pub fn run(job: &Job) -> Result<Done> {
         Side::Client => client(job.address)?,
         Side::Server => server(job)?,
     };
+    linger(&stream)?;
     let mut expected = job.expected();
     exchange(&stream, job.source(), &mut expected)?;
     let (received, sum) = expected.end();
@@ -111,15 +113,20 @@ fn exchange(stream: &TcpStream, mut source: Source, expected: &mut Expected) -> 
     let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
     epoll.add(stream, EpollEvent::new(interest | EpollFlags::EPOLLET, 0))?;
     let mut buffer = vec![0; BLOCK];
-    let (mut sent, mut ended) = (false, false);
-    while !(sent && ended) {
+    let (mut sent, mut shut, mut ended) = (false, false, false);
+    loop {
         if !sent {
             sent = push(stream, &mut source)?;
         }
         if !ended {
             ended = pull(stream, expected, &mut buffer)?;
         }
-        if sent && ended {
+        // It may wait for the other side to receive, which may do the same.
+        if sent && !shut && expected.is_complete() {
+            stream.shutdown(Shutdown::Write).context("shutdown")?;
+            shut = true;
+        }
+        if shut && ended {
             break;
         }
         let mut events = [EpollEvent::empty()];
@@ -137,7 +144,6 @@ fn push(mut stream: &TcpStream, source: &mut Source) -> Result<bool> {
             Err(e) => return Err(e).context("write"),
         }
     }
-    stream.shutdown(Shutdown::Write).context("shutdown")?;
     Ok(true)
 }
 

@@ -3,6 +3,7 @@
 //! once, and compares every one of them. It knows nothing of what carries them.
 
 mod blocking;
+mod endless;
 mod epoll;
 mod pattern;
 mod uring;
@@ -14,15 +15,25 @@ use pattern::Expected;
 use pattern::Side;
 use pattern::Source;
 use serde_json::json;
+use socket2::SockRef;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::net::TcpStream;
 use std::process::ExitCode;
+use std::time::Duration;
 
 const USAGE: &str =
     "usage: transfer server|client ADDRESS:PORT BYTES blocking|epoll|io_uring [hold]
+       transfer server|client ADDRESS:PORT endless|quiet
   server: prints where it listens, serves one client; port 0 picks one
-  hold:   closes the connection only when standard input ends";
+  hold:   closes the connection only when standard input ends
+  endless: sends until standard input ends, and says how it went; quiet: sends nothing";
+
+/// As good as endless: 2^64 - 1 bytes.
+const ENDLESS: &str = "18446744073709551615";
+
+/// Longer than a slow machine takes for what two sockets can hold.
+const LINGER: Duration = Duration::from_secs(60);
 
 /// What to do.
 struct Job {
@@ -53,6 +64,13 @@ impl Job {
     }
 }
 
+/// Has the shutdown of a connection wait until everything has gone. TCP goes on sending behind
+/// the program's back; SMC stops 2 s later, and the rest is lost (`smc_close_stream_wait()`).
+fn linger(stream: &TcpStream) -> Result<()> {
+    let socket = SockRef::from(stream);
+    socket.set_linger(Some(LINGER)).context("SO_LINGER")
+}
+
 fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
@@ -69,6 +87,7 @@ fn run() -> Result<()> {
     let (side, address, bytes, form, hold) = match words[..] {
         [side, address, bytes, form] => (side, address, bytes, form, false),
         [side, address, bytes, form, "hold"] => (side, address, bytes, form, true),
+        [side, address, form] => (side, address, ENDLESS, form, false),
         _ => bail!("{USAGE}"),
     };
     let job = Job {
@@ -84,6 +103,13 @@ fn run() -> Result<()> {
             .parse()
             .with_context(|| format!("{bytes}: no number of bytes"))?,
     };
+    if bytes == ENDLESS {
+        return match form {
+            "endless" => endless::run(&job, false),
+            "quiet" => endless::run(&job, true),
+            _ => bail!("{USAGE}"),
+        };
+    }
     let done = match form {
         "blocking" => blocking::run(&job)?,
         "epoll" => epoll::run(&job)?,

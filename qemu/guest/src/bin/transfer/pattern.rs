@@ -105,6 +105,11 @@ impl Expected {
         Ok(false)
     }
 
+    /// Whether everything has come, but for the end.
+    pub fn is_complete(&self) -> bool {
+        self.source.left == 0
+    }
+
     /// How many bytes came, and their sum.
     pub fn end(self) -> (u64, u64) {
         (self.received, self.sum.digest())

@@ -3,6 +3,7 @@
 
 use crate::Done;
 use crate::Job;
+use crate::linger;
 use crate::pattern::BLOCK;
 use crate::pattern::Expected;
 use crate::pattern::Side;
@@ -26,6 +27,7 @@ use std::os::fd::OwnedFd;
 
 const SEND: u64 = 1;
 const RECEIVE: u64 = 2;
+const SHUTDOWN: u64 = 3;
 
 /// Connects, and moves everything.
 pub fn run(job: &Job) -> Result<Done> {
@@ -34,6 +36,7 @@ pub fn run(job: &Job) -> Result<Done> {
         Side::Client => client(&mut ring, job)?,
         Side::Server => server(&mut ring, job)?,
     };
+    linger(&stream)?;
     let mut expected = job.expected();
     exchange(&mut ring, &stream, job.source(), &mut expected)?;
     let (received, sum) = expected.end();
@@ -117,11 +120,15 @@ fn exchange(
         match completion.user_data() {
             SEND => {
                 source.advance(n.context("send")?);
-                if source.next().is_empty() {
-                    stream.shutdown(std::net::Shutdown::Write)?;
-                    continue;
+                match source.next() {
+                    // It waits for what is under way, and must not keep us from receiving.
+                    [] => submit(ring, shutdown(fd))?,
+                    bytes => submit(ring, send(fd, bytes))?,
                 }
-                submit(ring, send(fd, source.next()))?;
+            }
+            SHUTDOWN => {
+                n.context("shutdown")?;
+                continue;
             }
             _ => {
                 if expected.take(&buffer[..n.context("receive")?])? {
@@ -138,6 +145,11 @@ fn exchange(
 fn send(fd: Fd, bytes: &[u8]) -> Entry {
     let entry = opcode::Send::new(fd, bytes.as_ptr(), bytes.len() as u32);
     entry.build().user_data(SEND)
+}
+
+fn shutdown(fd: Fd) -> Entry {
+    let entry = opcode::Shutdown::new(fd, libc::SHUT_WR);
+    entry.build().user_data(SHUTDOWN)
 }
 
 fn receive(fd: Fd, buffer: &mut [u8]) -> Entry {

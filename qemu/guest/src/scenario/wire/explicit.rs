@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What SMC itself does to programs that ask for it, where there is no smcify, and what TCP
+//! would not do: docs/smc-findings.md.
+
+use super::lack::Lack;
+use super::rdma_is_ready;
+use crate::module;
+use crate::net::address;
+use crate::peer::Peer;
+use crate::scenario::Report;
+use crate::scenario::same;
+use crate::scenario::switch::IPPROTO_SMC;
+use anyhow::Context;
+use anyhow::Result;
+use anyhow::ensure;
+use socket2::Domain;
+use socket2::Socket;
+use socket2::Type;
+use std::io::ErrorKind;
+use std::io::Read;
+use std::io::Write;
+use std::net::Shutdown;
+use std::net::SocketAddr;
+use std::time::Duration;
+use std::time::Instant;
+
+const SERVER: u8 = 1;
+/// Longer than a link group lives that has lost its device.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// `SMC_MAX_STREAM_WAIT_TIMEOUT`.
+const STREAM_WAIT: Duration = Duration::from_secs(2);
+
+/// The scenario.
+pub fn run(report: &mut Report) -> Result<()> {
+    Peer::with("wire-explicit", |peer| {
+        rdma_is_ready(peer)?;
+        let lost = shut_down(peer);
+        report.check("what was not sent 2 s after shutdown() is lost", lost);
+        let end = broken(peer);
+        report.check("the reader of a broken connection sees its end", end);
+        Ok(())
+    })
+}
+
+/// A connection to a server in guest 1.
+fn connected(peer: &Peer) -> Result<Socket> {
+    ensure!(!module::is_loaded("smcify"), "smcify is loaded");
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(IPPROTO_SMC.into()))?;
+    let socket = if peer.node() == SERVER {
+        let at = SocketAddr::new(address(SERVER, false), 0);
+        socket.bind(&at.into())?;
+        socket.listen(1)?;
+        peer.tell(&socket.local_addr()?.as_socket())?;
+        socket.accept()?.0
+    } else {
+        let at: Option<SocketAddr> = peer.hear()?;
+        socket.connect(&at.context("no address")?.into())?;
+        socket
+    };
+    let smc = Some(IPPROTO_SMC.into());
+    same("SO_PROTOCOL", smc, socket.protocol()?)?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    peer.meet("they are connected")?;
+    Ok(socket)
+}
+
+/// Who reads from a connection that was broken is told that the stream has ended in order: the
+/// server has sent half of something when its RDMA link is deleted.
+pub fn broken(peer: &Peer) -> Result<()> {
+    let mut socket = connected(peer)?;
+    if peer.node() == SERVER {
+        socket.write_all(b"half")?;
+        peer.meet("half is there")?;
+        Lack::Rdma.take()?;
+        peer.meet("the reader has been told")?;
+        return Lack::Rdma.give_back(peer);
+    }
+    let mut half = [0; 4];
+    socket.read_exact(&mut half)?;
+    peer.meet("half is there")?;
+    let read = socket.read(&mut half).map_err(|error| error.raw_os_error());
+    peer.meet("the reader has been told")?;
+    same("read()", Ok(0), read)
+}
+
+/// What has not been sent 2 s after a shutdown is lost: the client sends what there is room
+/// for, and the server reads later.
+pub fn shut_down(peer: &Peer) -> Result<()> {
+    let mut socket = connected(peer)?;
+    if peer.node() == SERVER {
+        peer.meet("the client has shut down")?;
+        let mut heard = Vec::new();
+        let read = socket.read_to_end(&mut heard);
+        peer.tell(&heard.len())?;
+        return read.map(drop).context("read");
+    }
+    socket.set_nonblocking(true)?;
+    let mut sent = 0;
+    while let Some(n) = written(&mut socket)? {
+        sent += n;
+    }
+    socket.set_nonblocking(false)?;
+    let begun = Instant::now();
+    socket.shutdown(Shutdown::Write).context("shutdown")?;
+    let took = begun.elapsed();
+    peer.meet("the client has shut down")?;
+    let heard: usize = peer.hear()?;
+    ensure!(took >= STREAM_WAIT, "shutdown() took {took:?}");
+    ensure!(heard < sent, "nothing is lost of {sent} bytes");
+    Ok(())
+}
+
+/// Writes some bytes; nothing once there is no room.
+fn written(socket: &mut Socket) -> Result<Option<usize>> {
+    match socket.write(&[0; 4096]) {
+        Ok(n) => Ok(Some(n)),
+        Err(e) if e.kind() == ErrorKind::WouldBlock => Ok(None),
+        Err(e) => Err(e).context("write"),
+    }
+}

@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What breaks between two guests in the middle of connections, and what programs see of it
+//! over SMC-R and, side by side, over TCP.
+//!
+//! The wire is cut by a netem that loses everything, on both ends, and not by setting a device
+//! down: nobody is told, and only timers can notice.
+
+use super::end;
+use super::flow::End;
+use super::flow::Flow;
+use super::flow::Kind;
+use super::lack::Lack;
+use super::rdma_is_ready;
+use crate::diag::Carrier;
+use crate::net;
+use crate::net::address;
+use crate::peer::Peer;
+use crate::scenario::Report;
+use crate::scenario::same;
+use crate::smcify::Smcify;
+use crate::tool::tool;
+use crate::until::until;
+use anyhow::Context;
+use anyhow::Result;
+use anyhow::anyhow;
+use std::fs::canonicalize;
+use std::fs::write;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
+use std::time::Instant;
+
+/// All of 1,000 packets.
+const ALL: u32 = 1000;
+/// The guest that things happen to.
+const VICTIM: u8 = 1;
+/// How long a connection that survives may take until all is heard, once the cause is gone. A
+/// cut of 60 s leaves TCP with a retransmission timer of 51 s.
+const SURVIVAL: Duration = Duration::from_secs(150);
+/// Of the transfer that shows that SMC-R works again, and how many may fall back before it.
+const BYTES: u64 = 64 << 10;
+const MOST_FALLBACKS: usize = 5;
+
+/// What becomes of a connection.
+#[derive(Clone, Copy)]
+enum Fate {
+    /// It goes on.
+    Survives,
+    /// It ends by itself, at the latest so many seconds after the cause.
+    Ends(u64),
+}
+use Fate::Ends;
+use Fate::Survives;
+
+type Flows = Vec<(Flow, Fate)>;
+
+/// How long a link group hears nothing before it tests its link, for two seconds more
+/// (`smc_llc_testlink_work()`): here, and by default. Nothing else notices a silent peer, since
+/// soft-RoCE tries again without end (`rxe_completer()`).
+const TEST_LINK: &str = "/proc/sys/net/smc/smcr_testlink_time";
+const SOON: u64 = 10;
+const DEFAULT: u64 = 30;
+/// The test itself, and what a slow machine adds.
+const TEST: u64 = 2 + 5;
+
+/// The scenario: what is over in seconds.
+pub fn run(report: &mut Report) -> Result<()> {
+    Peer::with("wire-failures", |peer| {
+        write(TEST_LINK, SOON.to_string()).context(TEST_LINK)?;
+        let mut scene = Scene::new(report, peer)?;
+        scene.case(
+            "the wire is cut for 5 s",
+            &[(Kind::Tcp, Survives), (Kind::SmcR, Survives)],
+            |_, _| cut(5),
+        )?;
+        scene.case(
+            "the wire is cut for 20 s, nothing goes over it",
+            &[
+                (Kind::QuietTcp, Survives),
+                (Kind::QuietSmcR, Ends(SOON + TEST)),
+            ],
+            |_, _| cut(20),
+        )?;
+        scene.case(
+            "20 ms of delay and 0.2 % of loss, for 5 s",
+            &[(Kind::Tcp, Survives), (Kind::SmcR, Survives)],
+            |_, _| wire(Duration::from_millis(20), 2, 5),
+        )?;
+        scene.case(
+            "the RDMA link is deleted",
+            &[(Kind::Tcp, Survives), (Kind::SmcR, Ends(SOON + TEST))],
+            Scene::delete_link,
+        )?;
+        scene.case(
+            "the netdev is deleted",
+            &[(Kind::Tcp, Survives), (Kind::SmcR, Ends(SOON + TEST))],
+            Scene::delete_netdev,
+        )?;
+        scene.case(
+            "the peer's program is killed",
+            &[(Kind::Tcp, Ends(5)), (Kind::SmcR, Ends(5))],
+            Scene::kill,
+        )?;
+        scene.case(
+            "smcify is unloaded and loaded again",
+            &[(Kind::Tcp, Survives), (Kind::SmcR, Survives)],
+            Scene::restart_smcify,
+        )?;
+        scene.case(
+            "the peer forgets everything, as in a reboot",
+            &[(Kind::Tcp, Ends(60)), (Kind::SmcR, Ends(SOON + TEST))],
+            Scene::reboot,
+        )
+    })
+}
+
+/// The scenario: a minute is longer than SMC-R waits by default.
+pub fn minute(report: &mut Report) -> Result<()> {
+    Peer::with("wire-cut-60", |peer| {
+        Scene::new(report, peer)?.case(
+            "the wire is cut for 60 s",
+            &[(Kind::Tcp, Survives), (Kind::SmcR, Ends(DEFAULT + TEST))],
+            |_, _| cut(60),
+        )
+    })
+}
+
+/// Has the wire lose everything for some seconds.
+fn cut(time: u64) -> Result<()> {
+    wire(Duration::ZERO, ALL, time)
+}
+
+/// Has the wire be slow, and lose so many of 1,000 packets, for some seconds.
+fn wire(delay: Duration, lost: u32, time: u64) -> Result<()> {
+    net::netem("eth0", delay, lost)?;
+    sleep(Duration::from_secs(time));
+    net::without_netem("eth0")
+}
+
+/// The two guests between the causes.
+struct Scene<'a> {
+    report: &'a mut Report,
+    peer: &'a Peer,
+    smcify: Option<Smcify>,
+}
+
+impl<'a> Scene<'a> {
+    fn new(report: &'a mut Report, peer: &'a Peer) -> Result<Self> {
+        let smcify = Some(Smcify::load()?);
+        rdma_is_ready(peer)?;
+        peer.meet("smcify is loaded")?;
+        Ok(Self {
+            report,
+            peer,
+            smcify,
+        })
+    }
+
+    fn is_victim(&self) -> bool {
+        self.peer.node() == VICTIM
+    }
+
+    /// Has `cause` happen, on both guests or on one of them, while connections are under way;
+    /// reports what becomes of them. Then SMC-R has to work again.
+    fn case(
+        &mut self,
+        name: &str,
+        fates: &[(Kind, Fate)],
+        cause: impl FnOnce(&mut Self, &mut Flows) -> Result<()>,
+    ) -> Result<()> {
+        let smcify = self.smcify.as_ref().context("smcify is not loaded")?;
+        let mut flows = Flows::new();
+        for (kind, fate) in fates {
+            flows.push((Flow::start(self.peer, smcify, *kind)?, *fate));
+        }
+        self.peer.meet(name)?;
+        let since = Instant::now();
+        cause(self, &mut flows)?;
+        for (flow, fate) in &flows {
+            if let Ends(within) = fate {
+                let found = flow.ended(since, Duration::from_secs(*within));
+                self.judge(name, flow.kind, *fate, found);
+            }
+        }
+        self.peer.meet("what ends has ended")?;
+        for (flow, fate) in &mut flows {
+            if let Survives = fate {
+                let found = flow.stop(SURVIVAL);
+                let found = self.both(found)?;
+                self.judge(name, flow.kind, *fate, found);
+            }
+        }
+        drop(flows);
+        let again = self.smcr_again()?;
+        self.report
+            .check(format!("{name}: then SMC-R again"), again);
+        self.peer.meet("on to the next")
+    }
+
+    fn judge(&mut self, name: &str, kind: Kind, fate: Fate, found: Result<Option<End>>) {
+        let what = match fate {
+            Survives => "survives",
+            Ends(_) => "ends",
+        };
+        let as_expected = found.and_then(|end| {
+            let end = end.context("it has not ended")?;
+            self.report.note(format!("{name}: {kind}: {end}"));
+            match fate {
+                Survives => end.is_clean(),
+                Ends(_) => end.is_an_error(kind),
+            }
+        });
+        self.report
+            .check(format!("{name}: {kind} {what}"), as_expected);
+    }
+
+    /// Fails unless each guest has received what the other has sent.
+    fn both(&mut self, found: Result<Option<End>>) -> Result<Result<Option<End>>> {
+        let bytes = |found: &Result<Option<End>>| found.as_ref().ok()?.as_ref().map(End::bytes);
+        self.peer.tell(&bytes(&found))?;
+        let theirs: Option<(u64, u64)> = self.peer.hear()?;
+        let mine = bytes(&found).map(|(sent, received)| (received, sent));
+        Ok(found.and_then(|end| {
+            same(
+                "received and sent, and sent and received there",
+                mine,
+                theirs,
+            )?;
+            Ok(end)
+        }))
+    }
+
+    /// Whether a transfer goes over SMC-R. What is left of an old link group on one side may
+    /// cost a few connections that fall back.
+    fn smcr_again(&mut self) -> Result<Result<()>> {
+        rdma_is_ready(self.peer)?;
+        let smcify = self.smcify.as_ref().context("smcify is not loaded")?;
+        smcify.set_default("smc")?;
+        self.peer.meet("smcify selects")?;
+        let mut fell_back = 0;
+        while fell_back < MOST_FALLBACKS {
+            let ip = address(VICTIM, false);
+            let mut end = end(self.peer, VICTIM, "blocking", ip, BYTES)?;
+            end.watch()?;
+            self.peer.meet("everything has gone")?;
+            let carriers: Vec<_> = end.finish()?.into_iter().collect();
+            let smcr = carriers == [Carrier::SmcR];
+            self.peer.tell(&smcr)?;
+            if smcr & self.peer.hear::<bool>()? {
+                return Ok(Ok(()));
+            }
+            self.report.note(format!("not at once: {carriers:?}"));
+            fell_back += 1;
+        }
+        Ok(Err(anyhow!("{fell_back} connections fell back")))
+    }
+
+    fn delete_link(&mut self, _: &mut Flows) -> Result<()> {
+        if self.is_victim() {
+            Lack::Rdma.take()?;
+            Lack::Rdma.give_back(self.peer)?;
+        }
+        Ok(())
+    }
+
+    fn delete_netdev(&mut self, _: &mut Flows) -> Result<()> {
+        const DRIVER: &str = "/sys/bus/virtio/drivers/virtio_net";
+        if !self.is_victim() {
+            return Ok(());
+        }
+        let device = canonicalize("/sys/class/net/eth0/device").context("eth0")?;
+        let device = device.file_name().context("eth0")?.to_string_lossy();
+        write(format!("{DRIVER}/unbind"), device.as_bytes()).context("unbind")?;
+        // The RDMA device goes with it, a moment later.
+        let gone = || Ok(!Path::new("/sys/class/infiniband/rxe0").exists());
+        until("the end of the RDMA device", gone)?;
+        write(format!("{DRIVER}/bind"), device.as_bytes()).context("bind")?;
+        net::join(VICTIM)?;
+        Lack::Rdma.give_back(self.peer)
+    }
+
+    fn kill(&mut self, flows: &mut Flows) -> Result<()> {
+        if self.is_victim() {
+            flows.clear();
+        }
+        Ok(())
+    }
+
+    fn restart_smcify(&mut self, _: &mut Flows) -> Result<()> {
+        if self.is_victim() {
+            self.smcify.take().map_or(Ok(()), Smcify::unload)?;
+            self.smcify = Some(Smcify::load()?);
+        }
+        Ok(())
+    }
+
+    /// All that the other guest could tell from a reboot: no word of farewell, and then
+    /// somebody there who knows of nothing.
+    fn reboot(&mut self, flows: &mut Flows) -> Result<()> {
+        if self.is_victim() {
+            net::netem("eth0", Duration::ZERO, ALL)?;
+            flows.clear();
+            self.smcify.take().map_or(Ok(()), Smcify::unload)?;
+            tool("rdma link delete rxe0")?;
+            Lack::Smc.take()?;
+            net::without_netem("eth0")?;
+            net::add_rxe()?;
+            Lack::Smc.give_back(self.peer)?;
+            write(TEST_LINK, SOON.to_string()).context(TEST_LINK)?;
+            self.smcify = Some(Smcify::load()?);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Connections between the two guests that go on until they are stopped or broken, and how
+//! they end.
+
+use crate::diag::Carrier;
+use crate::diag::carriers_of;
+use crate::net::address;
+use crate::pair::PROGRAM;
+use crate::pair::Program;
+use crate::peer::Peer;
+use crate::scenario::same;
+use crate::smcify::Smcify;
+use anyhow::Context;
+use anyhow::Result;
+use anyhow::bail;
+use anyhow::ensure;
+use nix::errno::Errno;
+use serde::Deserialize;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::mpsc::Receiver;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
+use std::time::Instant;
+
+const CLIENT: u8 = 0;
+const SERVER: u8 = 1;
+/// Longer than a connection takes to come under way.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What carries a connection, and whether anything goes over it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    Tcp,
+    SmcR,
+    QuietTcp,
+    QuietSmcR,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Kind::Tcp => "TCP",
+            Kind::SmcR => "SMC-R",
+            Kind::QuietTcp => "TCP, quiet",
+            Kind::QuietSmcR => "SMC-R, quiet",
+        })
+    }
+}
+
+impl Kind {
+    fn is_smc(self) -> bool {
+        matches!(self, Kind::SmcR | Kind::QuietSmcR)
+    }
+
+    fn form(self) -> &'static str {
+        match self {
+            Kind::Tcp | Kind::SmcR => "endless",
+            Kind::QuietTcp | Kind::QuietSmcR => "quiet",
+        }
+    }
+}
+
+/// What the program prints: one of these in each line.
+#[derive(Deserialize)]
+struct Said {
+    listening: Option<SocketAddr>,
+    sent: Option<Direction>,
+    received: Option<Direction>,
+}
+
+/// What became of one direction of a connection.
+#[derive(Debug, Deserialize)]
+struct Direction {
+    bytes: u64,
+    errno: Option<i32>,
+    wrong: Option<String>,
+}
+
+/// This guest's end of a connection.
+pub struct Flow {
+    pub kind: Kind,
+    program: Program,
+    lines: Receiver<String>,
+}
+
+impl Flow {
+    /// Connects to a server in guest 1, and waits until the connection is under way.
+    pub fn start(peer: &Peer, smcify: &Smcify, kind: Kind) -> Result<Self> {
+        smcify.set_default(if kind.is_smc() { "smc" } else { "tcp" })?;
+        let flow = match peer.node() {
+            CLIENT => Self::side(kind, "client", peer.hear()?)?,
+            _ => {
+                let ip = address(SERVER, false);
+                let flow = Self::side(kind, "server", SocketAddr::new(ip, 0))?;
+                let at = flow.said(PATIENCE)?.and_then(|said| said.listening);
+                peer.tell(&at.context("the server does not listen")?)?;
+                flow
+            }
+        };
+        let under_way = flow.said(PATIENCE)?.context("it does not come under way")?;
+        ensure!(
+            under_way.received.is_none(),
+            "it ended before it was under way"
+        );
+        peer.meet("it is under way")?;
+        flow.is_carried()?;
+        Ok(flow)
+    }
+
+    fn side(kind: Kind, side: &str, at: SocketAddr) -> Result<Self> {
+        let arguments = [side, &at.to_string(), kind.form()];
+        let mut program = Program::start(PROGRAM, &arguments)?;
+        let lines = program.lines()?;
+        Ok(Self {
+            kind,
+            program,
+            lines,
+        })
+    }
+
+    fn is_carried(&self) -> Result<()> {
+        let expected: &[Carrier] = if self.kind.is_smc() {
+            &[Carrier::SmcR]
+        } else {
+            &[]
+        };
+        let found: Vec<_> = carriers_of(self.program.0.id())?.into_iter().collect();
+        same("SMC_DIAG", expected, &found[..])
+    }
+
+    /// What the program says next, if it says something in time.
+    fn said(&self, patience: Duration) -> Result<Option<Said>> {
+        match self.lines.recv_timeout(patience) {
+            Ok(line) => Ok(Some(serde_json::from_str(&line).context(line)?)),
+            Err(RecvTimeoutError::Timeout) => Ok(None),
+            Err(_) => bail!("{}: the program died", self.kind),
+        }
+    }
+
+    /// Waits for its end, which comes by itself; none if it does not come in time.
+    pub fn ended(&self, since: Instant, within: Duration) -> Result<Option<End>> {
+        let left = within.saturating_sub(since.elapsed());
+        let said = self.said(left)?;
+        said.map(|said| End::new(said, since)).transpose()
+    }
+
+    /// Has the program send no more, and waits for its end, which is when the other one has
+    /// sent all as well.
+    pub fn stop(&mut self, within: Duration) -> Result<Option<End>> {
+        drop(self.program.0.stdin.take());
+        self.ended(Instant::now(), within)
+    }
+}
+
+/// Errors that a broken TCP connection gives.
+const ERRORS: [Errno; 3] = [Errno::ECONNRESET, Errno::EPIPE, Errno::ETIMEDOUT];
+/// What SMC gives instead for a link group that is gone (`smc_conn_kill()`).
+const OF_SMC: Errno = Errno::ECONNABORTED;
+
+/// How a connection ended.
+pub struct End {
+    after: Duration,
+    sent: Direction,
+    received: Direction,
+}
+
+impl End {
+    fn new(said: Said, since: Instant) -> Result<Self> {
+        let end = Self {
+            after: since.elapsed(),
+            sent: said.sent.context("nothing about what was sent")?,
+            received: said.received.context("nothing about what was received")?,
+        };
+        match end.sent.wrong.as_ref().or(end.received.wrong.as_ref()) {
+            Some(wrong) => bail!("corrupt: {wrong}"),
+            None => Ok(end),
+        }
+    }
+
+    /// How many bytes the program has sent, and received.
+    pub fn bytes(&self) -> (u64, u64) {
+        (self.sent.bytes, self.received.bytes)
+    }
+
+    /// Fails if the program saw an error.
+    pub fn is_clean(&self) -> Result<()> {
+        same("write and read", [None; 2], self.errors())
+    }
+
+    /// Fails unless the program saw an error as TCP has them. SMC has one for who writes. Who
+    /// reads is told that this is the end of the stream (`smc_rx_recvmsg()`).
+    pub fn is_an_error(&self, kind: Kind) -> Result<()> {
+        let errors = self.errors();
+        let smc = kind == Kind::SmcR;
+        let known = |error: &Errno| ERRORS.contains(error) || (smc && *error == OF_SMC);
+        ensure!(errors.iter().flatten().all(known), "errors: {errors:?}");
+        let told = errors.iter().any(Option::is_some);
+        ensure!(told != (kind == Kind::QuietSmcR), "errors: {errors:?}");
+        Ok(())
+    }
+
+    /// The errors that the program saw, of its write and of its read.
+    fn errors(&self) -> [Option<Errno>; 2] {
+        [&self.sent, &self.received].map(|it| it.errno.map(Errno::from_raw))
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let said = self.errors().map(|error| match error {
+            Some(error) => format!("{error:?}"),
+            None => "no error".into(),
+        });
+        write!(
+            f,
+            "{:.1} s, write: {}, read: {}, {} bytes sent, {} received",
+            self.after.as_secs_f32(),
+            said[0],
+            said[1],
+            self.sent.bytes,
+            self.received.bytes
+        )
+    }
+}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What a guest may do without for a while: smcify, smc.ko, its RDMA device.
+
+use super::NO_COMMON_DEVICE;
+use super::rdma_is_ready;
+use crate::diag::Carrier;
+use crate::module;
+use crate::net;
+use crate::peer::Peer;
+use crate::scenario::fallback::PEER_DECLINED;
+use crate::scenario::fallback::PEER_NO_SMC;
+use crate::smc;
+use crate::tool::tool;
+use crate::until::until;
+use anyhow::Result;
+use nix::sys::utsname::uname;
+
+/// What one side may lack.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Lack {
+    Smcify,
+    Smc,
+    Rdma,
+}
+
+/// All of it.
+pub const LACKS: [Lack; 3] = [Lack::Smcify, Lack::Smc, Lack::Rdma];
+
+impl Lack {
+    /// What it is.
+    pub fn name(self) -> &'static str {
+        match self {
+            Lack::Smcify => "smcify",
+            Lack::Smc => "smc.ko",
+            Lack::Rdma => "an RDMA device",
+        }
+    }
+
+    /// What carries the client's end and the server's if `side` lacks it.
+    pub fn carriers(self, side: u8) -> [Carrier; 2] {
+        match (self, side) {
+            (Lack::Rdma, _) => [PEER_DECLINED, NO_COMMON_DEVICE],
+            (_, 0) => [Carrier::Tcp, PEER_NO_SMC],
+            (_, _) => [PEER_NO_SMC, Carrier::Tcp],
+        }
+    }
+
+    /// Takes it away. smcify is not there yet, unless it is the RDMA device that goes.
+    pub fn take(self) -> Result<()> {
+        match self {
+            Lack::Smcify => {}
+            Lack::Smc => {
+                module::unload("smc_diag")?;
+                // Its sockets keep it until they have closed.
+                until("the end of SMC's sockets", || {
+                    Ok(module::try_unload("smc")?.is_ok())
+                })?;
+            }
+            Lack::Rdma => tool("rdma link delete rxe0")?,
+        }
+        Ok(())
+    }
+
+    /// Brings it back.
+    pub fn give_back(self, peer: &Peer) -> Result<()> {
+        match self {
+            Lack::Smcify => Ok(()),
+            Lack::Smc => {
+                let release = uname()?.release().to_string_lossy().into_owned();
+                for name in ["smc", "smc_diag"] {
+                    let path = format!("/lib/modules/{release}/kernel/net/smc/{name}.ko");
+                    module::load(&path)?;
+                }
+                smc::add_ueid(smc::UEID)?;
+                rdma_is_ready(peer)
+            }
+            Lack::Rdma => {
+                net::add_rxe()?;
+                rdma_is_ready(peer)
+            }
+        }
+    }
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Why a program does not do under smcify what it does with TCP: looked into once, by hand.
+
+use std::fmt;
+
+/// Whose doing a difference is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Whose {
+    /// Of the kernel's net/smc.
+    Smc,
+    /// Of what smcify does or leaves alone.
+    Smcify,
+    /// Of what the program asks for or expects.
+    Program,
+}
+
+impl fmt::Display for Whose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Smc => "SMC",
+            Self::Smcify => "smcify",
+            Self::Program => "the program",
+        })
+    }
+}
+
+/// The cause of some differences.
+#[derive(Debug)]
+pub struct Cause {
+    pub program: &'static str,
+    /// What the differences are about: a test's name, or as it begins if it ends with `*`.
+    pub of: &'static [&'static str],
+    pub whose: Whose,
+    /// In words, with the function of the kernel that makes it.
+    pub why: &'static str,
+}
+
+/// All that are known.
+const CAUSES: &[Cause] = &[Cause {
+    program: "Go net/http",
+    of: &["the peer does not offer SMC*"],
+    whose: Whose::Program,
+    why: "Since 1.24 Go's listeners ask for MPTCP, which smcify leaves alone (`policy.rs`); `GODEBUG=multipathtcp=0` has \
+          them ask for TCP. The client's SYN offers SMC, the SYN-ACK of `mptcp_conn_request()` does not.",
+}];
+
+/// The cause of a difference, if it is known.
+pub fn of(program: &str, what: &str) -> Option<&'static Cause> {
+    let covers = |pattern: &&str| match pattern.strip_suffix('*') {
+        Some(begin) => what.starts_with(begin),
+        None => *what == **pattern,
+    };
+    let mut all = CAUSES.iter();
+    all.find(|cause| cause.program == program && cause.of.iter().any(|it| covers(&it)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_of_one_program() {
+        let what = "the peer does not offer SMC (PEERNOSMC)";
+        let go = of("Go net/http", what).map(|cause| cause.whose);
+        assert_eq!(go, Some(Whose::Program));
+        assert!(of("redis", what).is_none());
+        assert!(of("Go net/http", "result").is_none());
+    }
+}
