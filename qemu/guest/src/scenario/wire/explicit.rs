@@ -21,6 +21,7 @@ use std::io::Read;
 use std::io::Write;
 use std::net::Shutdown;
 use std::net::SocketAddr;
+use std::thread::sleep;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -41,6 +42,9 @@ pub fn run(report: &mut Report) -> Result<()> {
         Ok(())
     })
 }
+
+/// Buffers that take nothing for so long are full.
+const FULL: Duration = Duration::from_secs(3);
 
 /// A connection to a server in guest 1.
 fn connected(peer: &Peer) -> Result<Socket> {
@@ -94,12 +98,7 @@ pub fn shut_down(peer: &Peer) -> Result<()> {
         peer.tell(&heard.len())?;
         return read.map(drop).context("read");
     }
-    socket.set_nonblocking(true)?;
-    let mut sent = 0;
-    while let Some(n) = written(&mut socket)? {
-        sent += n;
-    }
-    socket.set_nonblocking(false)?;
+    let sent = fill(&mut socket)?;
     let begun = Instant::now();
     socket.shutdown(Shutdown::Write).context("shutdown")?;
     let took = begun.elapsed();
@@ -110,11 +109,17 @@ pub fn shut_down(peer: &Peer) -> Result<()> {
     Ok(())
 }
 
-/// Writes some bytes; nothing once there is no room.
-fn written(socket: &mut Socket) -> Result<Option<usize>> {
-    match socket.write(&[0; 4096]) {
-        Ok(n) => Ok(Some(n)),
-        Err(e) if e.kind() == ErrorKind::WouldBlock => Ok(None),
-        Err(e) => Err(e).context("write"),
+/// Writes until there is no room any more, neither here nor at the peer; says how much.
+fn fill(socket: &mut Socket) -> Result<usize> {
+    socket.set_nonblocking(true)?;
+    let (mut sent, mut last) = (0, Instant::now());
+    while last.elapsed() < FULL {
+        match socket.write(&[0; 4096]) {
+            Ok(n) => (sent, last) = (sent + n, Instant::now()),
+            Err(e) if e.kind() == ErrorKind::WouldBlock => sleep(Duration::from_millis(20)),
+            Err(e) => return Err(e).context("write"),
+        }
     }
+    socket.set_nonblocking(false)?;
+    Ok(sent)
 }
