@@ -43,7 +43,7 @@ pub struct Plan {
 }
 
 /// A line of `guest list --json`.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Listed {
     /// The name that `guest check` takes.
     pub name: String,
@@ -59,6 +59,8 @@ pub struct Listed {
     pub waits: bool,
     /// Whether it needs a clock that counts instructions.
     pub counts: bool,
+    /// It takes less than this, even on a slow machine.
+    pub minutes: u64,
     /// Whether it needs the image of real programs.
     pub programs: bool,
     /// The reports that the kernel must print meanwhile; it may print no other.

@@ -65,6 +65,8 @@ struct Scenario {
     waits: bool,
     /// Whether it needs a clock that counts instructions.
     counts: bool,
+    /// It and the others of its guest take less, even on a slow machine.
+    minutes: u64,
     /// Whether it needs the image of real programs.
     programs: bool,
     /// What the kernel must complain about; without any, it must not complain at all.
@@ -144,6 +146,7 @@ const PLAIN: Scenario = Scenario {
     guest: "",
     waits: false,
     counts: false,
+    minutes: 15,
     programs: false,
     expects: &[],
     run: |_| Ok(()),
@@ -250,6 +253,7 @@ const SCENARIOS: &[Scenario] = &[
         shows: "the same with 100,000",
         kernels: BY_NAME,
         guest: "rules-churn-100000",
+        minutes: 120,
         run: |report| rules::churn(report, 100_000),
         ..PLAIN
     },
@@ -595,6 +599,7 @@ pub fn list(json: bool) -> Result<ExitCode> {
             guest: s.guest.into(),
             waits: s.waits,
             counts: s.counts,
+            minutes: s.minutes,
             programs: s.programs,
             expects: s.expects.iter().map(Expect::listed).collect(),
         })
