@@ -124,7 +124,10 @@ impl Shape {
         if let Some(node) = self.node {
             qemu.args(["-netdev", &netdev(node)]);
             let mac = format!("52:54:00:99:00:{:02x}", node + 1);
-            qemu.args(["-device", &format!("virtio-net-pci,netdev=net,mac={mac}")]);
+            // Soft-RoCE frees packets with interrupts off, which a page pool does not allow; without
+            // mergeable buffers virtio-net does without one.
+            let device = format!("virtio-net-pci,netdev=net,mac={mac},mrg_rxbuf=off");
+            qemu.args(["-device", &device]);
             qemu.args(["-chardev", &peer(node)]);
             let port = format!("virtserialport,chardev=peer,name={PEER_PORT}");
             qemu.args(["-device", &port]);
