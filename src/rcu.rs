@@ -16,6 +16,7 @@ use core::sync::atomic::{
 
 use kernel::alloc::AllocError;
 use kernel::bindings;
+use kernel::container_of;
 use kernel::prelude::*;
 use kernel::sync::Arc;
 use kernel::types::Opaque;
@@ -25,16 +26,17 @@ pub use kernel::sync::rcu::{
     Guard, //
 };
 
-/// A value and the place for its last callback.
+/// A value and the place for its last callback. The value is where the node is: readers come
+/// from one to the other for nothing.
 ///
 /// # Invariants
 ///
 /// `head` is given to `call_rcu()` once at most: by whom sets `retired`.
 #[repr(C)]
 struct Node<T> {
+    value: T,
     head: Opaque<bindings::callback_head>,
     retired: AtomicBool,
-    value: T,
 }
 
 // SAFETY: `head` belongs to RCU alone, once it is given to it.
@@ -56,9 +58,9 @@ impl<T: Send + Sync + 'static> Shared<T> {
         let retired = AtomicBool::new(false);
         let head = Opaque::uninit();
         let node = Node {
+            value,
             head,
             retired,
-            value,
         };
         Ok(Self(Arc::new(node, GFP_KERNEL)?))
     }
@@ -148,8 +150,9 @@ impl<T: Send + Sync + 'static> Published<T> {
     ///
     /// Called by RCU alone, with the `head` of a `Node<T>` whose reference it passes on.
     unsafe extern "C" fn dropped(head: *mut bindings::callback_head) {
-        // SAFETY: By the safety requirement; `head` is the node's first member.
-        drop(unsafe { Arc::from_raw(head.cast::<Node<T>>()) });
+        let head = head.cast::<Opaque<bindings::callback_head>>();
+        // SAFETY: By the safety requirement.
+        drop(unsafe { Arc::from_raw(container_of!(head, Node<T>, head)) });
     }
 }
 

@@ -60,6 +60,9 @@ proptest! {
             prop_assert_eq!(table.get(|| *key, &guard), Some(value));
         }
         let keys: Vec<u64> = changes.iter().map(Change::key).collect();
+        let may_have = table.may_have(|| keys.iter().copied(), &guard);
+        prop_assert!(may_have || keys.iter().all(|key| !map.contains_key(key)));
+        prop_assert!(!may_have || !map.is_empty());
         let first = keys.iter().find_map(|key| map.get(key));
         prop_assert_eq!(table.first(|| keys.iter().copied(), &guard), first);
     }
