@@ -20,7 +20,7 @@ const NO_PROTOCOL: i32 = 253;
 struct WithoutSmc;
 
 impl Handler for WithoutSmc {
-    fn call(&self, arguments: &mut Arguments<'_>) {
+    fn call(&self, mut arguments: Arguments<'_>) {
         if arguments.int::<3>() == IPPROTO_SMC {
             arguments.set_int::<3>(NO_PROTOCOL);
         }

@@ -78,7 +78,7 @@ fn remove(rules: &Rules, name: &str) {
 }
 
 fn who(rules: &Rules) -> Action {
-    rules.who(&Somebody, &rcu::read_lock())
+    rules.who(Somebody, &rcu::read_lock())
 }
 
 fn handshake(rules: &Rules) -> Action {
@@ -117,7 +117,7 @@ mod tests {
             expected = other(expected);
             assert!(who(&rules) == expected);
         }
-        rules.default.set(Action::Smc);
+        rules.set_default_action(Action::Smc);
         assert!(who(&rules) == Action::Smc);
     }
 

@@ -51,7 +51,7 @@ const NO_TYPE_EITHER: i32 = 8;
 struct Datagram;
 
 impl Handler for Datagram {
-    fn call(&self, arguments: &mut Arguments<'_>) {
+    fn call(&self, mut arguments: Arguments<'_>) {
         if arguments.int::<1>() == AF_INET && arguments.int::<2>() == NO_TYPE {
             arguments.set_int::<2>(SOCK_DGRAM);
         }
@@ -77,7 +77,7 @@ struct Look {
 }
 
 impl Handler for Look {
-    fn call(&self, _arguments: &mut Arguments<'_>) {
+    fn call(&self, _arguments: Arguments<'_>) {
         self.seen.store(references(&self.dev), Ordering::Relaxed);
     }
 }

@@ -9,6 +9,7 @@
 #include <linux/netdevice.h>
 #include <linux/ratelimit.h>
 #include <linux/rculist.h>
+#include <linux/sched.h>
 #include <linux/security.h>
 #include <net/addrconf.h>
 #include <net/dst.h>
@@ -20,6 +21,18 @@
 #include <net/sock.h>
 
 #include "helpers.h"
+
+/* rcu_read_lock(); the current task, which who calls this wants to know anyway. */
+notrace const struct task_struct *smcify_rcu_read_lock(void)
+{
+	rcu_read_lock();
+	return current;
+}
+
+notrace void smcify_rcu_read_unlock(void)
+{
+	rcu_read_unlock();
+}
 
 notrace struct dst_entry *smcify_sk_dst(const struct sock *sk)
 {

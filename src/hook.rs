@@ -39,19 +39,35 @@ pub struct Creation {
 }
 
 impl Handler for Creation {
-    fn call(&self, arguments: &mut Arguments<'_>) {
+    /// Of most sockets the arguments say enough: they leave before anything else is loaded, or
+    /// saved on the stack.
+    #[inline]
+    fn call(&self, mut arguments: Arguments<'_>) {
         let request = Request {
             family: arguments.int::<0>(),
             kind: arguments.int::<1>(),
             protocol: arguments.int::<2>(),
         };
-        let protocol = policy::protocol_for(&request, || {
-            Current::with(|task, guard| self.rules.who(task, guard))
-        });
-        self.stats.count(request.family, protocol.is_some());
-        if let Some(protocol) = protocol {
-            arguments.set_int::<2>(protocol);
+        match request.is_tcp() {
+            true => {
+                self.stats.seen_inet(request.family);
+                self.decide(arguments);
+            }
+            false => self.stats.seen(request.family),
         }
+    }
+}
+
+impl Creation {
+    /// Decides on a request that is TCP. In a function of its own for what `call` says.
+    #[inline(never)]
+    fn decide(&self, mut arguments: Arguments<'_>) {
+        Current::with(|task, guard| {
+            if let Some(protocol) = self.rules.who(task, guard).protocol() {
+                self.stats.selected(arguments.int::<0>());
+                arguments.set_int::<2>(protocol);
+            }
+        });
     }
 }
 

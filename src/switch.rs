@@ -71,7 +71,7 @@ impl Switch {
 
     /// What becomes of sockets that no rule covers.
     pub fn default(&self) -> Action {
-        self.rules.default.get()
+        self.rules.default_action()
     }
 
     /// From the return on, each socket that no rule covers is `action`.
@@ -82,7 +82,7 @@ impl Switch {
     pub fn set_default(&self, action: Action) -> Result {
         let mut attached = self.attached.lock();
         self.say(&mut attached, self.default(), action)?;
-        self.rules.default.set(action);
+        self.rules.set_default_action(action);
         Ok(())
     }
 

@@ -5,6 +5,9 @@
 //! C headers: `include/linux/sched.h`, `include/linux/cgroup-defs.h`,
 //! `include/net/net_namespace.h`.
 
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+
 use kernel::bindings::{
     capable,
     cgroup,
@@ -12,7 +15,6 @@ use kernel::bindings::{
     CAP_NET_ADMIN,
     PF_IO_WORKER, //
 };
-use kernel::current;
 use kernel::prelude::*;
 use kernel::sync::rcu;
 
@@ -42,9 +44,10 @@ pub fn may_administer() -> Result {
 /// # Invariants
 ///
 /// The pointer is that of the current task, and the guard holds what the task points to.
+#[derive(Clone, Copy)]
 pub struct Current<'g> {
     task: *const task_struct,
-    _guard: &'g rcu::Guard,
+    _guard: PhantomData<&'g rcu::Guard>,
 }
 
 impl Current<'_> {
@@ -52,11 +55,24 @@ impl Current<'_> {
     ///
     /// Context: process context, with preemption possibly off; does not sleep.
     #[inline]
-    pub fn with<T>(ask: impl FnOnce(&Current<'_>, &rcu::Guard) -> T) -> T {
-        let (task, guard) = (current!().as_ptr().cast_const(), &rcu::read_lock());
+    pub fn with<T>(ask: impl FnOnce(Current<'_>, &rcu::Guard) -> T) -> T {
+        // SAFETY: An FFI call without requirements.
+        let task = unsafe { bindings::smcify_rcu_read_lock() };
+        // SAFETY: A guard has no memory: it is the evidence that RCU is held, and that is so
+        // until this one, which `ask` cannot keep, is gone.
+        let guard = unsafe { NonNull::<rcu::Guard>::dangling().as_ref() };
+        const { assert!(size_of::<rcu::Guard>() == 0) };
         // INVARIANT: `ask` returns before this task does anything else.
-        let _guard = guard;
-        ask(&Current { task, _guard }, guard)
+        let answer = ask(
+            Current {
+                task: task.cast(),
+                _guard: PhantomData,
+            },
+            guard,
+        );
+        // SAFETY: It was locked above.
+        unsafe { bindings::smcify_rcu_read_unlock() };
+        answer
     }
 }
 
@@ -73,7 +89,7 @@ impl rules::Task for Current<'_> {
             ancestors: unsafe { own.byte_add(bindings::smcify_offset_CGROUP_ANCESTORS as usize) }
                 .cast(),
             left,
-            _task: self,
+            _task: PhantomData,
         }
     }
 
@@ -115,7 +131,7 @@ impl rules::Task for Current<'_> {
 struct Cgroups<'t, 'g> {
     ancestors: *const *const cgroup,
     left: usize,
-    _task: &'t Current<'g>,
+    _task: PhantomData<&'t Current<'g>>,
 }
 
 impl Iterator for Cgroups<'_, '_> {

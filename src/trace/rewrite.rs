@@ -22,7 +22,7 @@ pub trait Handler: Send + Sync {
     ///
     /// Context: that of the traced function's caller, with preemption possibly off:
     /// must not sleep, nor call a function that is traced by the same [`Rewrite`].
-    fn call(&self, arguments: &mut Arguments<'_>);
+    fn call(&self, arguments: Arguments<'_>);
 }
 
 /// Functions whose calls go through a [`Handler`] first, from the end of the
@@ -87,7 +87,7 @@ impl<H: Handler> Rewrite<H> {
         // handler, which is shared only.
         let handler = unsafe { &*(*ops).private.cast::<H>() };
         // SAFETY: `regs` is what ftrace passed, and lives until this returns.
-        handler.call(&mut unsafe { Arguments::from_raw(regs) });
+        handler.call(unsafe { Arguments::from_raw(regs) });
     }
 }
 
