@@ -3,10 +3,7 @@
 //! KUnit: rules as their directories name them, which of them decides, and what the running
 //! task is asked.
 
-use core::net::{
-    IpAddr,
-    Ipv4Addr, //
-};
+use core::net::Ipv4Addr;
 
 use kernel::prelude::*;
 
@@ -19,7 +16,10 @@ use crate::rules::{
     Rules,
     Task, //
 };
-use crate::selector::Handshake;
+use crate::selector::{
+    Ends,
+    Handshake, //
+};
 use crate::table::Refused;
 use crate::task::Current;
 
@@ -48,12 +48,9 @@ impl Task for Somebody {
 struct Syn;
 
 impl Handshake for Syn {
-    fn src(&self) -> IpAddr {
-        Ipv4Addr::new(10, 1, 2, 3).into()
-    }
-
-    fn dst(&self) -> IpAddr {
-        Ipv4Addr::new(192, 168, 0, 9).into()
+    fn ends(&self) -> Ends {
+        let (src, dst) = (Ipv4Addr::new(10, 1, 2, 3), Ipv4Addr::new(192, 168, 0, 9));
+        Ends::v4(src.into(), dst.into())
     }
 
     fn port(&self) -> u16 {

@@ -7,7 +7,10 @@
 //! C header: `include/linux/rcupdate.h`.
 
 use core::ops::Deref;
-use core::ptr;
+use core::ptr::{
+    self,
+    NonNull, //
+};
 use core::sync::atomic::{
     AtomicBool,
     AtomicPtr,
@@ -25,6 +28,18 @@ pub use kernel::sync::rcu::{
     read_lock,
     Guard, //
 };
+
+/// Evidence that RCU is held, where somebody else has seen to that.
+///
+/// # Safety
+///
+/// The RCU read lock must be held for `'a`.
+#[inline]
+pub unsafe fn held<'a>() -> &'a Guard {
+    const { assert!(size_of::<Guard>() == 0) };
+    // SAFETY: A guard has no memory, and what it stands for is so by the safety requirement.
+    unsafe { NonNull::dangling().as_ref() }
+}
 
 /// A value and the place for its last callback. The value is where the node is: readers come
 /// from one to the other for nothing.

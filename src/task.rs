@@ -6,7 +6,6 @@
 //! `include/net/net_namespace.h`.
 
 use core::marker::PhantomData;
-use core::ptr::NonNull;
 
 use kernel::bindings::{
     capable,
@@ -16,11 +15,11 @@ use kernel::bindings::{
     PF_IO_WORKER, //
 };
 use kernel::prelude::*;
-use kernel::sync::rcu;
 
 use crate::bindings;
 use crate::label::Label;
 use crate::net::netns;
+use crate::rcu;
 use crate::rules;
 
 /// Whether the current task may administer networks, in the initial user namespace: `root` of
@@ -58,10 +57,8 @@ impl Current<'_> {
     pub fn with<T>(ask: impl FnOnce(Current<'_>, &rcu::Guard) -> T) -> T {
         // SAFETY: An FFI call without requirements.
         let task = unsafe { bindings::smcify_rcu_read_lock() };
-        // SAFETY: A guard has no memory: it is the evidence that RCU is held, and that is so
-        // until this one, which `ask` cannot keep, is gone.
-        let guard = unsafe { NonNull::<rcu::Guard>::dangling().as_ref() };
-        const { assert!(size_of::<rcu::Guard>() == 0) };
+        // SAFETY: It has just been locked, and `ask` cannot keep this until it is unlocked.
+        let guard = unsafe { rcu::held() };
         // INVARIANT: `ask` returns before this task does anything else.
         let answer = ask(
             Current {

@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 use smcify::label::Label;
 use smcify::rcu;
-use smcify::selector::{Handshake, Prefix, Selector, Selectors};
+use smcify::selector::{Ends, Handshake, Prefix, Selector, Selectors};
 use smcify::table::{Refused, Table};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -78,12 +78,12 @@ struct Syn {
 }
 
 impl Handshake for Syn {
-    fn src(&self) -> IpAddr {
-        self.src
-    }
-
-    fn dst(&self) -> IpAddr {
-        self.dst
+    fn ends(&self) -> Ends {
+        match (self.src, self.dst) {
+            (IpAddr::V4(src), IpAddr::V4(dst)) => Ends::v4(src.into(), dst.into()),
+            (IpAddr::V6(src), IpAddr::V6(dst)) => Ends::v6(src.into(), dst.into()),
+            mixed => panic!("no connection is between {mixed:?}"),
+        }
     }
 
     fn port(&self) -> u16 {
