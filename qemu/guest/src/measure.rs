@@ -37,7 +37,7 @@ pub struct Order {
 /// What came of it.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Answer {
-    /// What one operation took, in nanoseconds of the guest, by batches.
+    /// What an operation took, in nanoseconds of the guest, by batches.
     pub each: Vec<f64>,
     /// What a socket says of itself: `SO_DOMAIN`, `SO_PROTOCOL`.
     pub domain: i32,

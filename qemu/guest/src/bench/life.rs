@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What loading, unloading, attaching and detaching take, and the size of the module.
 
-use super::median;
 use super::tell;
+use super::typical;
 use crate::rule::Rule;
 use crate::smcify::MODULE;
 use crate::smcify::Smcify;
@@ -31,10 +31,10 @@ pub fn life() -> Result<()> {
         timed(&mut rmmod, || smcify.unload())?;
     }
     tell("module", "memory", size.trim_end().parse()?)?;
-    tell("insmod", "time", median(insmod))?;
-    tell("rmmod", "time", median(rmmod))?;
-    tell("rule-add", "first", median(add))?;
-    tell("rule-del", "last", median(del))?;
+    tell("insmod", "time", typical(insmod))?;
+    tell("rmmod", "time", typical(rmmod))?;
+    tell("rule-add", "first", typical(add))?;
+    tell("rule-del", "last", typical(del))?;
     tell("module", "file", metadata(MODULE)?.len() as f64)
 }
 

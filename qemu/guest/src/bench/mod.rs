@@ -47,9 +47,13 @@ fn tell(row: &str, column: &str, value: f64) -> Result<()> {
     Ok(())
 }
 
-/// What is as often exceeded as not reached: what happens now and then, such as the tick of
-/// the clock, does not move it.
-fn median(mut values: Vec<f64>) -> f64 {
+/// The mean of the middle half: what happens now and then, such as the tick of the clock, does
+/// not move it.
+fn typical(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
+    let quarter = values.len() / 4;
+    let middle = values
+        .get(quarter..values.len() - quarter)
+        .unwrap_or_default();
+    middle.iter().sum::<f64>() / middle.len().max(1) as f64
 }

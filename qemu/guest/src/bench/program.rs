@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The program that is measured, run from here.
 
-use super::median;
+use super::typical;
 use anyhow::Context;
 use anyhow::Result;
 use anyhow::ensure;
@@ -39,7 +39,7 @@ pub fn measure(order: &Order, expected: &Expected) -> Result<f64> {
             expected.carrier
         );
     }
-    Ok(median(answer.each))
+    Ok(typical(answer.each))
 }
 
 /// How it is run, and what its sockets are then.

@@ -3,9 +3,9 @@
 //! its cgroup. And what they cost who makes them.
 
 use super::column::Column;
-use super::median;
 use super::memory;
 use super::tell;
+use super::typical;
 use crate::cgroup::Cgroup;
 use crate::rule::Rule;
 use crate::smcify::Smcify;
@@ -40,7 +40,7 @@ pub fn rules(kind: &str) -> Result<()> {
         (memory::of_rules()? - before) / rules.len() as f64,
     )?;
     // The first one attaches the hook, and the last one takes it off.
-    tell("rule-add", kind, median(taken.split_off(1)))?;
+    tell("rule-add", kind, typical(taken.split_off(1)))?;
     let mut taken = Vec::new();
     while let Some(rule) = rules.pop() {
         let begun = Instant::now();
@@ -48,7 +48,7 @@ pub fn rules(kind: &str) -> Result<()> {
         taken.push(begun.elapsed().as_nanos() as f64);
     }
     taken.pop();
-    tell("rule-del", kind, median(taken))
+    tell("rule-del", kind, typical(taken))
 }
 
 /// One that covers nobody.

@@ -23,6 +23,7 @@ use socket2::Type;
 use std::io::ErrorKind;
 use std::net::Ipv4Addr;
 use std::net::SocketAddr;
+use std::time::Duration;
 use std::time::Instant;
 
 /// Nobody listens there.
@@ -39,54 +40,61 @@ fn run(order: &Order) -> Result<Answer> {
     match order.operation {
         Operation::Socket => {
             let one = || open(order).map(drop);
-            answer(&open(order)?, None, batches(40, 50, one, || Ok(()))?)
+            answer(&open(order)?, None, batches(1000, 1, one, || Ok(()))?)
         }
         Operation::Refused => {
             let one = || refused(&open(order)?);
-            answer(&open(order)?, None, batches(20, 10, one, || Ok(()))?)
+            answer(&open(order)?, None, batches(200, 1, one, || Ok(()))?)
         }
         Operation::Connect => {
             let server = Server::listen(order)?;
             let one = || server.connect(order)?.byte_each_way();
-            let each = batches(20, 10, one, || Ok(()))?;
+            let each = batches(40, BATCH, one, || Ok(()))?;
             let connection = server.connect(order)?;
             answer(&connection.client, Some(connection.carrier()?), each)
         }
         Operation::Stream => {
             let (reader, client) = Server::listen(order)?.connect(order)?.stream()?;
-            let each = batches(20, BATCH, || reader.receive(), || reader.compare())?;
+            let each = batches(150, BATCH, || reader.receive(), || reader.compare())?;
             answer(&client, Some(Connection::carrier_of(&client)?), each)
         }
         Operation::Ping => {
             let pinger = Server::listen(order)?.connect(order)?.echo()?;
-            let each = batches(40, BATCH, || pinger.ping(), || pinger.compare())?;
+            let each = batches(50, BATCH, || pinger.ping(), || pinger.compare())?;
             let client = &pinger.client;
             answer(client, Some(Connection::carrier_of(client)?), each)
         }
     }
 }
 
-/// What one call of `operation` takes, in each of `count` batches of `size` calls, after two
-/// that do not count. `check` is called after each batch, and not timed.
+/// What a call of `operation` takes, in nanoseconds, less what looking at the clock takes: on
+/// average in each of `count` batches of `size` calls, after a tenth as many that do not count.
+/// `check` is called after each batch, and not timed.
 fn batches(
     count: usize,
     size: usize,
     mut operation: impl FnMut() -> Result<()>,
     mut check: impl FnMut() -> Result<()>,
 ) -> Result<Vec<f64>> {
-    let mut each = Vec::with_capacity(count);
-    for number in 0..count + 2 {
-        let begun = Instant::now();
-        for _ in 0..size {
-            operation()?;
-        }
-        let taken = begun.elapsed();
+    let mut clock = [(); 21].map(|()| timed(|| ()).0);
+    clock.sort();
+    let clock = clock[10];
+    let (mut each, unused) = (Vec::with_capacity(count), count / 10);
+    for number in 0..unused + count {
+        let (taken, result) = timed(|| (0..size).try_for_each(|_| operation()));
+        result?;
         check()?;
-        if number >= 2 {
-            each.push(taken.as_nanos() as f64 / size as f64);
+        if number >= unused {
+            each.push(taken.saturating_sub(clock).as_nanos() as f64 / size as f64);
         }
     }
     Ok(each)
+}
+
+fn timed<T>(run: impl FnOnce() -> T) -> (Duration, T) {
+    let begun = Instant::now();
+    let result = run();
+    (begun.elapsed(), result)
 }
 
 /// A socket as ordered.
