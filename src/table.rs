@@ -57,8 +57,9 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Entry<K, V> {
 /// A power of two of lists.
 struct Buckets<K: Key, V: Clone + Send + Sync + 'static>(Slots<Published<Entry<K, V>>>);
 
-/// The fewest buckets there are, a power of two, and as such.
-const FEWEST_BITS: u32 = 4;
+/// The fewest buckets there are, a power of two, and as such: a page of them. A key finds its
+/// list empty though few share them.
+const FEWEST_BITS: u32 = 9;
 /// How many buckets there are at least for each entry.
 const BUCKETS_PER_ENTRY: usize = 4;
 
