@@ -23,12 +23,12 @@ use crate::selector::{
 use crate::table::Refused;
 use crate::task::Current;
 
-/// A task of cgroup 30 below 20 below 1, named `server`, of user 1000, in namespace 7.
+/// A task of cgroup 30 below 20 below the root, named `server`, of user 1000, in namespace 7.
 struct Somebody;
 
 impl Task for Somebody {
     fn cgroups(&self) -> impl Iterator<Item = u64> {
-        [30, 20, 1].into_iter()
+        [30, 20].into_iter()
     }
 
     fn comm(&self) -> Label {
@@ -243,18 +243,18 @@ mod tests {
         }
     }
 
-    /// The thread of the suites is a kernel's: root, in the first network namespace, at the
-    /// root of the cgroups or below.
+    /// The thread of the suites is a kernel's: root, in the first network namespace, and in no
+    /// cgroup below the root.
     #[test]
     fn the_running_task_is_known() {
-        let (euid, comm, netns, root) = Current::with(|task, _| {
-            let root = task.cgroups().last();
-            (task.euid(), task.comm(), task.netns(), root)
+        let (euid, comm, netns, cgroup) = Current::with(|task, _| {
+            let cgroup = task.cgroups().next();
+            (task.euid(), task.comm(), task.netns(), cgroup)
         });
         assert_eq!(euid, 0);
         assert!(comm != Label::from_field([0; Label::SIZE]));
         assert!(netns != 0);
-        assert_eq!(root, Some(1));
+        assert_eq!(cgroup, None);
     }
 
     fn other(action: Action) -> Action {

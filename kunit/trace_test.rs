@@ -59,7 +59,8 @@ impl Handler for Datagram {
 }
 
 fn attach(functions: &'static [&'static str]) -> Result<Pin<KBox<Rewrite<Datagram>>>> {
-    KBox::try_pin_init(Rewrite::new(functions, Datagram), GFP_KERNEL)
+    let handler = Arc::new(Datagram, GFP_KERNEL)?;
+    KBox::try_pin_init(Rewrite::new(functions, handler), GFP_KERNEL)
 }
 
 fn refuse_sockets() -> Result<Pin<KBox<Redirect>>> {
@@ -92,6 +93,7 @@ fn counted(wanted: bool) -> Result<[i32; 3]> {
         dev: dev.clone(),
         seen: seen.clone(),
     };
+    let look = Arc::new(look, GFP_KERNEL)?;
     let look = KBox::try_pin_init(Rewrite::new(INNER, look), GFP_KERNEL)?;
     let hold = match wanted {
         true => Some(KBox::try_pin_init(Hold::new(OUTER), GFP_KERNEL)?),

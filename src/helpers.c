@@ -22,16 +22,19 @@
 
 #include "helpers.h"
 
-/* rcu_read_lock(); the current task, which who calls this wants to know anyway. */
-notrace const struct task_struct *smcify_rcu_read_lock(void)
+/*
+ * With preemption off, which RCU waits for as well: in a kernel with preemption that is two
+ * instructions, and rcu_read_lock() two calls. What is in between must be short.
+ */
+notrace const struct task_struct *smcify_current_enter(void)
 {
-	rcu_read_lock();
+	rcu_read_lock_sched();
 	return current;
 }
 
-notrace void smcify_rcu_read_unlock(void)
+notrace void smcify_current_leave(void)
 {
-	rcu_read_unlock();
+	rcu_read_unlock_sched();
 }
 
 notrace struct dst_entry *smcify_sk_dst(const struct sock *sk)

@@ -17,8 +17,8 @@ struct task_struct;
 
 bool smcify_may_warn(void);
 
-const struct task_struct *smcify_rcu_read_lock(void);
-void smcify_rcu_read_unlock(void);
+const struct task_struct *smcify_current_enter(void);
+void smcify_current_leave(void);
 
 /* Under rcu_read_lock(). */
 struct dst_entry *smcify_sk_dst(const struct sock *sk);

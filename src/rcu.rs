@@ -33,7 +33,7 @@ pub use kernel::sync::rcu::{
 ///
 /// # Safety
 ///
-/// The RCU read lock must be held for `'a`.
+/// For `'a` the RCU read lock must be held, or preemption be off.
 #[inline]
 pub unsafe fn held<'a>() -> &'a Guard {
     const { assert!(size_of::<Guard>() == 0) };

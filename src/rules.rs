@@ -20,6 +20,7 @@ use crate::label::Label;
 use crate::name::Name;
 use crate::policy::Action;
 use crate::rcu::{
+    self,
     Guard,
     Shared, //
 };
@@ -27,6 +28,7 @@ use crate::selector::{
     Handshake,
     Selectors, //
 };
+use crate::stats::Stats;
 use crate::table::{
     Key,
     Refused,
@@ -92,7 +94,7 @@ impl Rule {
 
 /// What is asked of the task that creates a socket; each only if a rule wants to know.
 pub trait Task {
-    /// The ids of its cgroups in the v2 hierarchy, its own first, the root's last.
+    /// The ids of its cgroups in the v2 hierarchy, its own first, without the root.
     fn cgroups(&self) -> impl Iterator<Item = u64>;
     /// Its name.
     fn comm(&self) -> Label;
@@ -109,15 +111,20 @@ impl Key for Label {
     }
 }
 
+/// The root of the v2 hierarchy, which all tasks are in or below: kernfs gives its roots this id.
+const ROOT: u64 = 1;
+
 /// All rules. Writers exclude each other by a lock of the caller's.
 pub struct Rules {
+    /// The sockets that were decided upon.
+    pub stats: Stats,
     /// What applies to sockets that no rule covers.
     default: AtomicAction,
     cgroup: Table<u64, Shared<Rule>>,
     comm: Table<Label, Shared<Rule>>,
     uid: Table<u64, Shared<Rule>>,
     netns: Table<u64, Shared<Rule>>,
-    /// Whether anything but a rule about cgroups could make a socket SMC.
+    /// Whether anything but a rule about a cgroup below the root could make a socket SMC.
     others: AtomicBool,
     handshake: Selectors<Shared<Rule>>,
 }
@@ -125,6 +132,7 @@ pub struct Rules {
 impl Default for Rules {
     fn default() -> Self {
         Self {
+            stats: Stats::default(),
             default: AtomicAction::new(Action::Tcp),
             cgroup: Table::default(),
             comm: Table::default(),
@@ -153,7 +161,8 @@ impl Rules {
     /// The same. Apart, so that what goes before is short: mostly it says no.
     #[inline(never)]
     fn most_specific(&self, task: impl Task, guard: &Guard) -> Action {
-        let rule = self.cgroup.first(|| task.cgroups(), guard);
+        let cgroups = || task.cgroups().chain([ROOT]);
+        let rule = self.cgroup.first(cgroups, guard);
         let rule = rule.or_else(|| self.comm.get(|| task.comm(), guard));
         let rule = rule.or_else(|| self.uid.get(|| task.euid().into(), guard));
         let rule = rule.or_else(|| self.netns.get(|| task.netns(), guard));
@@ -217,7 +226,8 @@ impl Rules {
     /// After something has changed.
     fn look_at_others(&self) {
         let none = self.comm.is_empty() && self.uid.is_empty() && self.netns.is_empty();
-        let others = !none || self.default_action() == Action::Smc;
+        let all = self.cgroup.get(|| ROOT, &rcu::read_lock()).is_some();
+        let others = !none || all || self.default_action() == Action::Smc;
         self.others.store(others, Release);
     }
 

@@ -50,14 +50,15 @@ pub struct Current<'g> {
 }
 
 impl Current<'_> {
-    /// Calls `ask` with the current task.
+    /// Calls `ask` with the current task, and with preemption off: it must be short.
     ///
     /// Context: process context, with preemption possibly off; does not sleep.
     #[inline]
     pub fn with<T>(ask: impl FnOnce(Current<'_>, &rcu::Guard) -> T) -> T {
         // SAFETY: An FFI call without requirements.
-        let task = unsafe { bindings::smcify_rcu_read_lock() };
-        // SAFETY: It has just been locked, and `ask` cannot keep this until it is unlocked.
+        let task = unsafe { bindings::smcify_current_enter() };
+        // SAFETY: It has just been locked, and `ask` cannot keep this until it is unlocked: RCU
+        // waits for code with preemption off as for that which holds the lock.
         let guard = unsafe { rcu::held() };
         // INVARIANT: `ask` returns before this task does anything else.
         let answer = ask(
@@ -67,8 +68,8 @@ impl Current<'_> {
             },
             guard,
         );
-        // SAFETY: It was locked above.
-        unsafe { bindings::smcify_rcu_read_unlock() };
+        // SAFETY: It was entered above.
+        unsafe { bindings::smcify_current_leave() };
         answer
     }
 }
@@ -80,7 +81,7 @@ impl rules::Task for Current<'_> {
         // grace period when the task is moved to others.
         let own = unsafe { (*(*self.task).cgroups).dfl_cgrp };
         // SAFETY: A `css_set` holds its cgroups.
-        let left = unsafe { (*own).level } as usize + 1;
+        let left = unsafe { (*own).level } as usize;
         Cgroups {
             // SAFETY: The offset is that of a member.
             ancestors: unsafe { own.byte_add(bindings::smcify_offset_CGROUP_ANCESTORS as usize) }
@@ -120,11 +121,12 @@ impl rules::Task for Current<'_> {
     }
 }
 
-/// The ids of a cgroup and of those above it, the root's last.
+/// The ids of a cgroup and of those above it but the root.
 ///
 /// # Invariants
 ///
-/// `ancestors` points to at least `left` cgroups, which are held while the task is borrowed.
+/// `ancestors` points to more than `left` cgroups, the root first, which are held while the task
+/// is borrowed.
 struct Cgroups<'t, 'g> {
     ancestors: *const *const cgroup,
     left: usize,
@@ -136,9 +138,10 @@ impl Iterator for Cgroups<'_, '_> {
 
     #[inline]
     fn next(&mut self) -> Option<u64> {
+        let level = self.left;
         // INVARIANT: One less.
-        self.left = self.left.checked_sub(1)?;
+        self.left = level.checked_sub(1)?;
         // SAFETY: By the type invariant. A cgroup holds its node and its ancestors.
-        Some(unsafe { (*(**self.ancestors.add(self.left)).kn).id })
+        Some(unsafe { (*(**self.ancestors.add(level)).kn).id })
     }
 }
