@@ -33,6 +33,19 @@ fn prefixes() -> impl Strategy<Value = (IpAddr, u8)> {
 }
 
 proptest! {
+    /// What follows the first NUL of a field is not part of the name.
+    #[test]
+    fn a_name_ends_at_its_first_nul(field in prop::array::uniform16(prop_oneof![
+        Just(0_u8), Just(1_u8), Just(0x80_u8), any::<u8>()
+    ])) {
+        let mut expected = field;
+        let end = field.iter().position(|byte| *byte == 0).unwrap_or(field.len());
+        expected[end..].fill(0);
+        prop_assert!(Label::from_field(field) == Label::from_field(expected));
+        let named = Label::new(&field[..end]);
+        prop_assert!(end == 0 || end == field.len() || named == Some(Label::from_field(field)));
+    }
+
     #[test]
     fn numbers_are_read_back(id in 1..=u64::MAX, uid in 0..u32::MAX) {
         prop_assert_eq!(read(&format!("cgroup:{id}")), Some(Name::Cgroup(id)));
