@@ -27,7 +27,7 @@ const RUN: &str = "\
 CMD runs in a cgroup of its own below that of smcify, with a rule for it. The \
 nearest rule wins: a `run` inside of a `run` decides for itself.
 
-SIGINT, TERM, HUP, QUIT, USR1, USR2 and WINCH that others send to smcify are \
+SIGINT, TERM, HUP, QUIT, USR1, USR2, WINCH and TSTP that others send to smcify are \
 passed on; those that the terminal sends reach CMD by themselves. When CMD \
 stops, smcify stops; when smcify is continued, CMD is.
 

@@ -47,8 +47,9 @@ const FAILED: u8 = 125;
 const NOT_RUNNABLE: u8 = 126;
 const NO_SUCH: u8 = 127;
 
-/// What is passed on.
-const PASSED: [Signal; 7] = [
+/// What is passed on. The terminal's SIGTSTP is among them so that it stops the command alone:
+/// we stop when that has, and never while it goes on.
+const PASSED: [Signal; 8] = [
     Signal::SIGHUP,
     Signal::SIGINT,
     Signal::SIGQUIT,
@@ -56,6 +57,7 @@ const PASSED: [Signal; 7] = [
     Signal::SIGUSR1,
     Signal::SIGUSR2,
     Signal::SIGWINCH,
+    Signal::SIGTSTP,
 ];
 
 /// Runs the command; returns the status to end with.

@@ -81,15 +81,19 @@ impl Boot<'_> {
         })
     }
 
+    /// Where the files of guest `node` lie.
+    pub fn node_dir(&self, node: u8) -> PathBuf {
+        match self.content.nodes {
+            ..=1 => self.dir.clone(),
+            _ => self.dir.join(node.to_string()),
+        }
+    }
+
     fn guest(&self, node: u8, nodes: u8) -> Guest<'_> {
         let alone = nodes == 1;
         Guest {
             root: &self.ground.root,
-            dir: if alone {
-                self.dir.clone()
-            } else {
-                self.dir.join(node.to_string())
-            },
+            dir: self.node_dir(node),
             shape: Shape {
                 accel: self.bench.accel,
                 memory: self.memory,
@@ -97,6 +101,7 @@ impl Boot<'_> {
                 counts: self.counts,
                 multi_shot: self.multi_shot,
                 leaks: self.content.leaks || self.interactive,
+                acpi: !self.bench.has("CONFIG_X86_MPPARSE=y"),
                 node: (!alone).then_some(node),
                 interactive: self.interactive,
             },

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What is put into a guest: its init, the modules, the user's files, Debian's tools.
 
-use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -115,7 +114,7 @@ impl Content {
             rxe: self.rxe,
             command,
             cwd: "/files".into(),
-            kmemleak: self.leaks && has(bench, "CONFIG_DEBUG_KMEMLEAK=y"),
+            kmemleak: self.leaks && bench.has("CONFIG_DEBUG_KMEMLEAK=y"),
             ..Plan::default()
         };
         Ok((plan, image))
@@ -241,9 +240,4 @@ fn add_tools(image: &mut Image, source: &Source, tools: &str) -> Result<()> {
         source.root.add(image, &path, source.first())?;
     }
     Ok(())
-}
-
-fn has(bench: &Bench, line: &str) -> bool {
-    let config = fs::read_to_string(bench.built.dir.join(".config"));
-    config.is_ok_and(|config| config.lines().any(|it| it == line))
 }

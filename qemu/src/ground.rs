@@ -42,6 +42,14 @@ pub struct Bench {
     pub accel: Accel,
 }
 
+impl Bench {
+    /// Whether `line` is in the kernel's configuration.
+    pub fn has(&self, line: &str) -> bool {
+        let config = fs::read_to_string(self.built.dir.join(".config"));
+        config.is_ok_and(|config| config.lines().any(|it| it == line))
+    }
+}
+
 impl Ground {
     /// Makes what is missing; `kernels` will be asked for, then come `steps`.
     pub fn prepare(kernels: &[KernelName], steps: &[&str]) -> Result<Ground> {

@@ -2,6 +2,7 @@
 //! Counts KTAP results, as the kernel's own `kunit.py parse` reads them.
 
 use std::fs;
+use std::iter;
 use std::path::Path;
 
 use anyhow::Context;
@@ -108,6 +109,20 @@ fn section<'a>(ktap: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
     let begin = format!("  # Subtest: {name}");
     let own = ktap.lines().skip_while(move |line| *line != begin).skip(1);
     own.take_while(|line| line.starts_with(' '))
+}
+
+/// The tests within the outermost test `name` that have failed, each with what it said. Fit
+/// for results that are still coming in.
+pub fn failed(ktap: &str, name: &str) -> Vec<String> {
+    let own: Vec<&str> = section(ktap, name).map(str::trim).collect();
+    let failed = own.iter().filter_map(|line| line.strip_prefix("not ok "));
+    failed
+        .filter_map(|line| line.split_once(' '))
+        .flat_map(|(_, test)| {
+            let said = diagnostics(&own, test).into_iter();
+            iter::once(test.to_string()).chain(said.map(|line| format!("    {line}")))
+        })
+        .collect()
 }
 
 /// The lines that a test said right before it failed.
@@ -242,6 +257,14 @@ mod tests {
         let ktap = ktap.replace('\n', "\r\n");
         let found = results(&group(0), false, "", &ktap, "fixed");
         assert_eq!(found.tally.failures[0].excerpt, ["b1", "b2"]);
+    }
+
+    #[test]
+    fn what_has_failed_so_far_is_said_with_its_reason() {
+        assert_eq!(failed(KTAP, "a"), ["y", "    b1", "    b2"]);
+        let begun = KTAP.replace("  ok 3 z # SKIP no z\nnot ok 1 a\n", "");
+        assert_eq!(failed(&begun, "a"), ["y", "    b1", "    b2"]);
+        assert!(failed(KTAP, "b").is_empty());
     }
 
     #[test]

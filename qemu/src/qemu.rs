@@ -83,6 +83,9 @@ pub struct Shape {
     /// Whether its clock counts instructions, a nanosecond each, on one processor: what it
     /// measures is then the same on every host, however busy.
     pub counts: bool,
+    /// Whether the kernel finds its processors by ACPI alone. One that reads the older table
+    /// does without: interpreting ACPI's is a good part of a boot under TCG and KASAN.
+    pub acpi: bool,
     /// Which of the guests on a network it is, if there is a network.
     pub node: Option<u8>,
     /// Whether KASAN goes on after its first report.
@@ -101,7 +104,8 @@ impl Shape {
             false => (self.accel.arguments(), self.cpus),
         };
         let mut qemu = bare(root, accel, dir);
-        qemu.args(["-smp", &cpus.to_string()]);
+        // Each a package of its own: of a package, the BIOS's table has the first alone.
+        qemu.args(["-smp", &format!("{cpus},sockets={cpus}")]);
         qemu.args(["-m", &format!("{}M", self.memory)]);
         qemu.args(["-initrd", INITRAMFS]);
         qemu.args(["-append", &self.kernel_line()]);
@@ -133,6 +137,10 @@ impl Shape {
             line += " tsc=nowatchdog no_timer_check";
             // Nor may it measure it: the timer that it would measure it by is late on a busy host.
             line += &format!(" tsc_early_khz={}", tsc::khz());
+        }
+        if !self.acpi {
+            // Without ACPI, the surest reset is a triple fault.
+            line += " acpi=off reboot=t";
         }
         if !self.leaks {
             line += " kmemleak=off";

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Scenarios: which there are, which share a guest, and running them.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
@@ -30,9 +31,6 @@ use crate::splat::Splat;
 use crate::tally::Failure;
 use crate::tally::Tally;
 
-/// No group of scenarios takes longer, not even on a slow machine.
-const TIMEOUT: Duration = Duration::from_secs(900);
-
 /// Scenarios that share a boot.
 pub struct Group {
     pub kernel: KernelName,
@@ -40,6 +38,7 @@ pub struct Group {
     pub guest: String,
     pub waits: bool,
     pub counts: bool,
+    pub timeout: Duration,
     pub names: Vec<String>,
     /// The reports that each of its scenarios provokes. Such scenarios share a boot only
     /// with others of the kind.
@@ -156,10 +155,12 @@ pub fn groups(listed: &[Listed], kernels: &[KernelName], names: &[String]) -> Re
                     && group.counts == one.counts
                     && group.guest == one.guest
             };
+            let timeout = Duration::from_secs(60 * one.minutes);
             let provoked =
                 (!one.expects.is_empty()).then(|| (one.name.clone(), one.expects.clone()));
             match groups.iter_mut().find(same) {
                 Some(group) => {
+                    group.timeout = group.timeout.max(timeout);
                     group.names.push(one.name.clone());
                     group.expects.extend(provoked);
                 }
@@ -169,6 +170,7 @@ pub fn groups(listed: &[Listed], kernels: &[KernelName], names: &[String]) -> Re
                     guest: one.guest.clone(),
                     waits: one.waits,
                     counts: one.counts,
+                    timeout,
                     names: vec![one.name.clone()],
                     expects: provoked.into_iter().collect(),
                 }),
@@ -198,7 +200,7 @@ fn boot(ground: &Ground, bench: &Bench, group: Group, step: &Step) -> Result<Wen
         cpus: 2,
         counts: group.counts,
         multi_shot: !group.expects.is_empty(),
-        timeout: Some(TIMEOUT),
+        timeout: Some(group.timeout),
         interactive: false,
         dir: new_run(&format!("check-{}", bench.built.name))?,
     };
@@ -206,9 +208,9 @@ fn boot(ground: &Ground, bench: &Bench, group: Group, step: &Step) -> Result<Wen
     let verdicts = Mutex::new(Vec::new());
     let ended = boot.run(
         |_| Box::new(|_| ()),
-        |_, event| {
+        |node, event| {
             let mut verdicts = verdicts.lock().unwrap_or_else(PoisonError::into_inner);
-            tell(ground, step, &place, event);
+            tell(ground, step, &place, &boot.node_dir(node), event);
             if let Event::End(name, ok, time) = event {
                 verdicts.push((name.clone(), *ok, *time));
             }
@@ -233,7 +235,8 @@ fn boot(ground: &Ground, bench: &Bench, group: Group, step: &Step) -> Result<Wen
     })
 }
 
-fn tell(ground: &Ground, step: &Step, place: &str, event: &Event) {
+/// Says how far a guest has come; of a scenario that failed, at once why.
+fn tell(ground: &Ground, step: &Step, place: &str, dir: &Path, event: &Event) {
     match event {
         Event::Up => step.note(&format!("{place}: up")),
         Event::Begin(name) => step.note(&format!("{place}: {name}")),
@@ -243,6 +246,12 @@ fn tell(ground: &Ground, step: &Step, place: &str, event: &Event) {
                 "{verdict:6}  {:6.1} s  {place}: {name}",
                 time.as_secs_f32()
             ));
+            if !ok {
+                let results = fs::read_to_string(dir.join(RESULTS)).unwrap_or_default();
+                for line in ktap::failed(&results, name) {
+                    ground.progress.say(&format!("        {line}"));
+                }
+            }
         }
         Event::Exit(_) => step.note(&format!("{place}: looking for leaks, switching off")),
     }
@@ -306,13 +315,10 @@ mod tests {
     fn scenario(name: &str, kernels: &[&str], nodes: u8) -> Listed {
         Listed {
             name: name.into(),
-            shows: String::new(),
             kernels: kernels.iter().map(|it| it.to_string()).collect(),
             nodes,
             guest: name.strip_prefix("apart-").unwrap_or_default().into(),
-            counts: false,
-            waits: false,
-            expects: Vec::new(),
+            ..Listed::default()
         }
     }
 

@@ -70,8 +70,9 @@ pub fn run() -> ! {
         say(&format!("init: {e:#}"));
     }
     sync();
-    let _ = reboot(RebootMode::RB_POWER_OFF);
-    // Reached without the right to power off: PID 1's end panics the kernel.
+    // Which QEMU is told to end at. Without ACPI, nothing switches a PC off.
+    let _ = reboot(RebootMode::RB_AUTOBOOT);
+    // Reached without the right to do so: PID 1's end panics the kernel.
     std::process::exit(1)
 }
 

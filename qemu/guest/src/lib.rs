@@ -42,7 +42,7 @@ pub struct Plan {
 }
 
 /// A line of `guest list --json`.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Listed {
     /// The name that `guest check` takes.
     pub name: String,
@@ -58,6 +58,8 @@ pub struct Listed {
     pub waits: bool,
     /// Whether it needs a clock that counts instructions.
     pub counts: bool,
+    /// It takes less than this, even on a slow machine.
+    pub minutes: u64,
     /// The reports that the kernel must print meanwhile; it may print no other.
     pub expects: Vec<Expected>,
 }

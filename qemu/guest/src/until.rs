@@ -7,7 +7,7 @@ use std::thread::sleep;
 use std::time::Duration;
 use std::time::Instant;
 
-/// Longer than anything here takes on a slow machine.
+/// Longer than anything here takes on a slow and busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 const EVERY: Duration = Duration::from_millis(10);
 

@@ -420,11 +420,8 @@ mod tests {
                 name: format!("ulp-opath-{name}"),
                 shows: "what it shows".into(),
                 kernels: vec!["vulnerable".into()],
-                nodes: 1,
                 guest: "row".into(),
-                waits: false,
-                counts: false,
-                expects: Vec::new(),
+                ..Listed::default()
             },
             lines: crate::ktap::lines(KTAP, "ulp-opath-without"),
             time: Some(Duration::from_millis(3210)),

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The `smcify` command, driven as a user would: what it does, prints, and how it ends.
 
+mod run;
+
 use super::Report;
 use super::kernel;
 use super::same;
 use super::switch::IPPROTO_SMC;
 use super::switch::IPPROTO_TCP;
 use super::switch::open;
-use crate::diag;
 use crate::pair::Program;
 use crate::smc;
 use crate::smc::UEID;
@@ -25,11 +26,8 @@ use serde_json::Value;
 use socket2::Socket;
 use std::fs::read_dir;
 use std::fs::read_to_string;
-use std::io::BufRead;
-use std::io::BufReader;
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
-use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
 use std::process::ExitStatus;
@@ -52,7 +50,7 @@ pub fn run(report: &mut Report) -> Result<()> {
         report.check("a plain user is told so", plain_user());
         report.check("a mistake in the command line", mistakes());
         report.group("on and off", switches);
-        report.group("run", runs);
+        report.group("run", run::run);
         report.group("user EIDs", ueids);
         report.check("a reader that has gone is no error", closed_pipe());
         report.check("completions and man pages", docs());
@@ -355,172 +353,8 @@ fn places() -> Result<()> {
     smcify(&format!("rule del {words}"))?.ends(0, &[])
 }
 
-/// Fails if there is a rule, or a cgroup of `smcify run`.
-fn nothing_left_of_run() -> Result<()> {
-    let names = |dir: &str| -> Result<Vec<String>> {
-        let entries = read_dir(dir)?.map(|it| Ok(it?.file_name().to_string_lossy().into_owned()));
-        entries.collect()
-    };
-    let cgroups = names(CGROUPS)?;
-    let left: Vec<_> = cgroups
-        .iter()
-        .filter(|it| it.starts_with("smcify"))
-        .collect();
-    ensure!(left.is_empty(), "cgroups are left: {left:?}");
-    let rules = json("rule list")?;
-    same("rules left", &Value::Array(vec![]), &rules["rules"])
-}
-
-fn runs(report: &mut Report) {
-    let ends = |script: &str, code: Option<i32>, signal: Option<i32>| {
-        let said = said(Command::new(PROGRAM).args(["run", "--", "sh", "-c", script]))?;
-        let found = (said.status.code(), said.status.signal());
-        same("exit status and signal", (code, signal), found)?;
-        ensure!(said.err.is_empty(), "{:?}", said.err);
-        nothing_left_of_run()
-    };
-    report.check("exit status", ends("exit 7", Some(7), None));
-    report.check("signal", ends("kill -KILL $$", None, Some(libc::SIGKILL)));
-    let says = |words: &str, status: i32| {
-        smcify(words)?.ends(status, &["found:", "next:"])?;
-        nothing_left_of_run()
-    };
-    report.check("no such command", says("run -- no-such-command", 127));
-    report.check("nothing to run", says("run -- /etc/passwd", 126));
-    report.check("its sockets are SMC", socket_of_run(&["run"], true));
-    let except = || {
-        smcify("on --all")?.ends(0, &[])?;
-        let tcp = socket_of_run(&["run", "--tcp"], false);
-        let nested = socket_of_run(&["run", "--tcp", "--", PROGRAM, "run"], true);
-        smcify("off --all")?.ends(0, &[])?;
-        tcp.context("--tcp")?;
-        nested.context("a run inside of a run")
-    };
-    report.check("--tcp, and the nearest rule", except());
-    report.check("signals are passed on", passed_on());
-    report.check("it stops as the command does", stops());
-    report.check("what is left running", leftovers());
-    report.check("when smcify is killed", killed());
-}
-
-/// Has `smcify` start a server; whether its socket is SMC.
-fn socket_of_run(words: &[&str], smc: bool) -> Result<()> {
-    let server = [
-        "--",
-        "/bin/transfer",
-        "server",
-        "127.0.0.1:0",
-        "1",
-        "blocking",
-    ];
-    let before = diag::sockets()?.len();
-    let mut program = Program::start(PROGRAM, &[words, &server].concat())?;
-    let out = program.0.stdout.take().context("no output")?;
-    let mut line = String::new();
-    BufReader::new(out).read_line(&mut line)?;
-    ensure!(line.contains("listening"), "the server said {line:?}");
-    let there = diag::sockets()?.len() - before;
-    kill(pid(&program), Signal::SIGTERM)?;
-    let ended = program.0.wait()?;
-    same("signal", Some(libc::SIGTERM), ended.signal())?;
-    nothing_left_of_run()?;
-    same("SMC sockets", usize::from(smc), there)
-}
-
 fn pid(program: &Program) -> Pid {
     Pid::from_raw(program.0.id() as i32)
-}
-
-/// Starts a script by `smcify run`; returns when it has said that it is there.
-fn script(text: &str) -> Result<(Program, BufReader<std::process::ChildStdout>)> {
-    let text = format!("echo there; {text}");
-    let mut program = Program::start(PROGRAM, &["run", "--", "bash", "-c", &text])?;
-    let out = program.0.stdout.take().context("no output")?;
-    let mut out = BufReader::new(out);
-    let mut line = String::new();
-    out.read_line(&mut line)?;
-    same("the script says", "there\n", line.as_str())?;
-    Ok((program, out))
-}
-
-fn passed_on() -> Result<()> {
-    for signal in [
-        Signal::SIGHUP,
-        Signal::SIGINT,
-        Signal::SIGQUIT,
-        Signal::SIGUSR1,
-    ] {
-        let number = signal as i32;
-        // Bash looks at traps when its child has ended, or between builtins.
-        let status = 100 + number;
-        let text = format!("trap 'exit {status}' {number}; echo set; while :; do sleep 0.1; done");
-        let (mut program, mut out) = script(&text)?;
-        let mut line = String::new();
-        out.read_line(&mut line)?;
-        kill(pid(&program), signal)?;
-        let ended = program.0.wait()?;
-        same(signal.as_str(), Some(status), ended.code())?;
-    }
-    nothing_left_of_run()
-}
-
-/// The state of a process, as its `stat` has it.
-fn state(pid: Pid) -> Result<char> {
-    let stat = read_to_string(format!("/proc/{pid}/stat"))?;
-    let state = stat.rsplit(") ").next().and_then(|it| it.chars().next());
-    state.context("no state")
-}
-
-fn stops() -> Result<()> {
-    let (mut program, _out) = script("kill -STOP $$; exit 3")?;
-    let pid = pid(&program);
-    until("the stop of smcify", || Ok(state(pid)? == 'T'))?;
-    kill(pid, Signal::SIGCONT)?;
-    same("exit status", Some(3), program.0.wait()?.code())?;
-    nothing_left_of_run()
-}
-
-fn leftovers() -> Result<()> {
-    let text = "sleep 300 < /dev/null > /dev/null 2>&1 & echo $!; exit 5";
-    let (mut program, mut out) = script(text)?;
-    same("exit status", Some(5), program.0.wait()?.code())?;
-    let mut line = String::new();
-    out.read_line(&mut line)?;
-    let left = Pid::from_raw(line.trim().parse().context("a process id")?);
-    let cgroup = read_to_string(format!("/proc/{left}/cgroup"));
-    kill(left, Signal::SIGKILL)?;
-    let own = read_to_string("/proc/self/cgroup")?;
-    same("the cgroup of what is left", own, cgroup?)?;
-    nothing_left_of_run()
-}
-
-fn killed() -> Result<()> {
-    let (mut program, _out) = script("echo $$; exec sleep 300")?;
-    let name = || -> Result<String> {
-        let listed = json("rule list")?;
-        let name = listed["rules"][0]["name"].as_str().context("no rule")?;
-        Ok(name.to_string())
-    };
-    let rule = name()?;
-    kill(pid(&program), Signal::SIGKILL)?;
-    program.0.wait()?;
-    // The command goes on, and so does its rule.
-    smcify("run -- true")?.ends(0, &[])?;
-    same("the rule of a command that goes on", &rule, &name()?)?;
-    let dir = read_dir(CGROUPS)?.find_map(|it| {
-        let path = it.ok()?.path();
-        path.to_string_lossy()
-            .contains("smcify-run")
-            .then_some(path)
-    });
-    let dir = dir.context("the command's cgroup is gone")?;
-    std::fs::write(dir.join("cgroup.kill"), "1")?;
-    until("the end of the command", || {
-        let events = read_to_string(dir.join("cgroup.events"))?;
-        Ok(events.contains("populated 0"))
-    })?;
-    smcify("run -- true")?.ends(0, &[])?;
-    nothing_left_of_run()
 }
 
 fn connections(report: &mut Report) {
