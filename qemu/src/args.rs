@@ -125,11 +125,11 @@ pub struct Check {
 
 #[derive(Args, Debug)]
 pub struct Interop {
-    /// Only these scenarios; nothing is then compared.
+    /// Only these scenarios; nothing is compared unless both of the page's are among them.
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
     /// Write docs/compatibility.md anew.
-    #[arg(long, conflicts_with = "names")]
+    #[arg(long)]
     pub write: bool,
 }
 

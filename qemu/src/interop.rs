@@ -28,6 +28,8 @@ use crate::tally::Tally;
 
 const STEP: &str = "interop";
 const KERNEL: KernelName = KernelName::Plain;
+/// The scenarios that the page is about.
+const SHOWN: [&str; 2] = ["interop", "interop-cpython"];
 /// Below the checkout.
 const PAGE: &str = "docs/compatibility.md";
 
@@ -52,7 +54,11 @@ pub fn interop(args: &Interop) -> Result<u8> {
     }
     tally.add(judge(&tried));
     println!("{}", tally.report());
-    if args.names.is_empty() {
+    if args.names.is_empty()
+        || SHOWN
+            .iter()
+            .all(|name| args.names.iter().any(|it| it == name))
+    {
         let text = page::page(&bench.built.release, &tried);
         compare(&text, args.write)?;
     }

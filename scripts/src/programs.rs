@@ -25,9 +25,10 @@ const STEP: &str = "programs' image";
 
 /// Where our own programs are, in the checkout.
 const SOURCES: &str = "qemu/programs";
-/// Those of them that go into the image, the last as it is.
-const OURS: [&str; 3] = ["Echo.java", "http.go", SCRIPT];
-const SCRIPT: &str = "http.js";
+/// Those that are built.
+const SOURCE: [&str; 2] = ["Echo.java", "http.go"];
+/// Those that go into the image as they are.
+const SCRIPTS: [&str; 2] = ["http.js", "verdicts.py"];
 
 /// Where they are in the image.
 const PLACE: &str = "/opt/smcify";
@@ -94,7 +95,7 @@ pub fn programs(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
 /// What makes the image what it is.
 fn identity() -> Result<String> {
     let mut text = PROGRAMS.text() + &BUILD.join("\n") + PACK + &LEFT_OUT.join(" ");
-    for name in OURS {
+    for name in SOURCE.iter().chain(&SCRIPTS) {
         let path = checkout().join(SOURCES).join(name);
         let source = fs::read_to_string(&path);
         text += &source.with_context(|| format!("cannot read {}", path.display()))?;
@@ -134,13 +135,12 @@ fn build(root: &Root) -> Result<()> {
         command.args(["-c", line]).current_dir(&sources);
         run::logged(command, &root.cache().log("programs-own"), |_| ())?;
     }
+    for name in SCRIPTS {
+        let (from, to) = (sources.join(name), place.join(name));
+        fs::copy(&from, &to).with_context(|| format!("cannot copy {}", from.display()))?;
+    }
     let mut list = root.command("dpkg-query");
     list.arg("--show");
     let packages = run::output(list)?;
-    let script = fs::read_to_string(sources.join(SCRIPT))?;
-    for (name, text) in [(SCRIPT, script), ("packages", packages)] {
-        let path = place.join(name);
-        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-    }
-    Ok(())
+    fs::write(place.join("packages"), packages).context("cannot write the list of packages")
 }

@@ -60,7 +60,6 @@ fn carried(tried: &Tried) -> String {
     let one = &tried.smcify;
     let kinds = [("SMC-R", one.smcr), ("SMC-D", one.smcd)];
     let kinds = kinds.into_iter().filter(|(_, number)| *number > 0);
-    let smc = one.smcr + one.smcd;
     if tried.steady {
         let kinds: Vec<_> = kinds
             .map(|(kind, number)| format!("{number} {kind}"))
@@ -71,11 +70,12 @@ fn carried(tried: &Tried) -> String {
         };
     }
     let kinds: Vec<_> = kinds.map(|(kind, _)| kind).collect();
-    match smc {
-        0 => "none".into(),
-        _ if smc == one.opened => format!("all, {}", kinds.join(" and ")),
-        _ => format!("some, {}", kinds.join(" and ")),
-    }
+    let how_many = match (kinds.as_slice(), one.fallbacks.as_slice()) {
+        ([], _) => return "none".into(),
+        (_, []) => "all",
+        _ => "some",
+    };
+    format!("{how_many}, {}", kinds.join(" and "))
 }
 
 fn fallbacks(tried: &Tried) -> String {

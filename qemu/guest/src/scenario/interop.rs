@@ -37,7 +37,7 @@ pub fn wire(report: &mut Report, name: &'static str) -> Result<()> {
 pub fn suites(report: &mut Report) -> Result<()> {
     programs::mount_all()?;
     let _smcify = Smcify::load()?;
-    for suite in cpython::SUITES {
+    for suite in &cpython::SUITES {
         told(report, &cpython::tried(suite)?);
     }
     Ok(())

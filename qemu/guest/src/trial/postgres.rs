@@ -60,7 +60,7 @@ fn client(run: &Run) -> Result<String> {
     let said = bench(&["-c", "4", "-j", "2", "-t", "25"])?;
     ensure!(said.contains("actually processed: 100/100"), "{said}");
     // A connection for each transaction.
-    let said = bench(&["-C", "-S", "-c", "2", "-t", "10"])?;
+    let said = bench(&["-n", "-C", "-S", "-c", "2", "-t", "10"])?;
     ensure!(said.contains("actually processed: 20/20"), "{said}");
     let ask = ["-A", "-t", "-c", SUMS, "postgres"];
     let sums = run.ask(&[&["psql"], to.as_slice(), &ask].concat())?;

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# Runs some of CPython's own test modules, and writes a line of JSON for each test: its name,
+# its verdict, and why.
+#
+#   python3 verdicts.py FILE MODULE…
+
+import errno
+import json
+import sys
+import unittest
+from test import support
+
+# As without -u: nothing that wants another machine, or much time.
+support.use_resources = {}
+
+
+class Verdicts(unittest.TestResult):
+    def say(self, test, verdict, why=""):
+        # A test with subtests fails as often as they do; once is enough.
+        if test.id() not in said:
+            said.add(test.id())
+            print(json.dumps([test.id(), verdict, why]), file=out, flush=True)
+
+    def addSuccess(self, test):
+        self.say(test, "passed")
+
+    def addExpectedFailure(self, test, err):
+        self.say(test, "passed")
+
+    def addUnexpectedSuccess(self, test):
+        self.say(test, "failed", "unexpected success")
+
+    def addSkip(self, test, reason):
+        self.say(test, "skipped", reason)
+
+    def addFailure(self, test, err):
+        if getattr(err[1], "errno", None) == errno.EPROTONOSUPPORT:
+            # UDP-Lite, for one, which Linux 7.2 no longer has.
+            return self.say(test, "skipped", str(err[1]))
+        self.say(test, "failed", f"{err[0].__name__}: {err[1]}")
+
+    def addError(self, test, err):
+        self.addFailure(test, err)
+
+    def addSubTest(self, test, subtest, err):
+        if err is not None:
+            self.addFailure(test, err)
+
+
+if __name__ == "__main__":
+    said = set()
+    with open(sys.argv[1], "w") as out:
+        unittest.defaultTestLoader.loadTestsFromNames(sys.argv[2:]).run(Verdicts())
