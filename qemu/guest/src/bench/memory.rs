@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Kernel memory that rules take, beyond what configfs takes for any directory.
+//! Kernel memory that rules take: what kmalloc() and vmalloc() have given out. For directories
+//! configfs itself mostly has caches of its own, which do not count.
 
 use anyhow::Context;
 use anyhow::Result;
@@ -9,31 +10,67 @@ use std::time::Duration;
 
 const MEMINFO: &str = "/proc/meminfo";
 const SLABINFO: &str = "/proc/slabinfo";
-/// configfs' own, of those that are not given back under pressure.
-const CONFIGFS: &str = "configfs_dir_cache";
+const PAGE: f64 = 4096.0;
 /// Until RCU has freed what was replaced.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Memory of the kind that rules are in, in bytes: differences count.
+/// Memory of the kinds that rules are in, in bytes: differences count.
 pub fn of_rules() -> Result<f64> {
     sleep(GRACE);
+    let (mut objects, mut slabs) = (0.0, 0.0);
+    // Two lines say what the columns are.
+    for line in read_to_string(SLABINFO).context(SLABINFO)?.lines().skip(2) {
+        let cache = Cache::parse(line).with_context(|| format!("{SLABINFO}: {line}"))?;
+        if line.starts_with("kmalloc-") {
+            objects += cache.objects * cache.size;
+        }
+        slabs += cache.pages * PAGE;
+    }
     let meminfo = read_to_string(MEMINFO).context(MEMINFO)?;
-    let kib = |name: &str| number(&meminfo, name, 1).with_context(|| format!("{MEMINFO}: {name}"));
-    let slabinfo = read_to_string(SLABINFO).context(SLABINFO)?;
-    let of_configfs = |at| number(&slabinfo, CONFIGFS, at).context(CONFIGFS);
-    // Objects, and the size of one.
-    let configfs = of_configfs(2)? * of_configfs(3)?;
-    Ok((kib("SUnreclaim:")? + kib("VmallocUsed:")?) * 1024.0 - configfs)
+    // What is too large for a cache is in no line, but in the sum.
+    let large = kib(&meminfo, "Slab:")? - slabs;
+    Ok(objects + large + kib(&meminfo, "VmallocUsed:")?)
 }
 
-/// The word at place `at` of the line that begins with the word `name`, a number.
-fn number(text: &str, name: &str, at: usize) -> Option<f64> {
-    let words = |line: &str| {
-        line.split_whitespace()
-            .map(str::to_string)
-            .collect::<Vec<_>>()
-    };
-    let mut lines = text.lines().map(words);
-    let line = lines.find(|line| line.first().is_some_and(|it| it == name))?;
-    line.get(at)?.parse().ok()
+/// A line of `/proc/slabinfo`.
+struct Cache {
+    /// In use, and the size of each in bytes.
+    objects: f64,
+    size: f64,
+    pages: f64,
+}
+
+impl Cache {
+    fn parse(line: &str) -> Option<Self> {
+        let words: Vec<_> = line.split_whitespace().collect();
+        let number = |at: usize| words.get(at)?.parse::<f64>().ok();
+        Some(Self {
+            objects: number(1)?,
+            size: number(3)?,
+            pages: number(5)? * number(14)?,
+        })
+    }
+}
+
+fn kib(meminfo: &str, name: &str) -> Result<f64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix(name));
+    let number = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
+    Ok(number.with_context(|| format!("{MEMINFO}: {name}"))? * 1024.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_a_cache() {
+        let line = "kmalloc-64  1024 1088 64 64 1 : tunables 0 0 0 : slabdata 17 17 0";
+        let cache = Cache::parse(line).expect("a cache");
+        assert_eq!(
+            (cache.objects, cache.size, cache.pages),
+            (1024.0, 64.0, 17.0)
+        );
+        assert!(Cache::parse("# name").is_none());
+        assert_eq!(kib("Slab:  12 kB\n", "Slab:").ok(), Some(12_288.0));
+    }
 }
