@@ -8,7 +8,10 @@ use core::net::Ipv4Addr;
 use kernel::prelude::*;
 
 use crate::label::Label;
-use crate::name::Name;
+use crate::name::{
+    Name,
+    Who, //
+};
 use crate::policy::Action;
 use crate::rcu;
 use crate::rules::{
@@ -171,8 +174,8 @@ mod tests {
             assert!(false);
             return;
         };
-        assert!(rules.insert(&Name::Uid(1000), uid.clone()).is_ok());
-        assert!(rules.insert(&Name::Netns(7), netns.clone()).is_ok());
+        assert!(rules.insert(&Name::Who(Who::Uid(1000)), uid.clone()).is_ok());
+        assert!(rules.insert(&Name::Who(Who::Netns(7)), netns.clone()).is_ok());
         who(&rules);
         who(&rules);
         remove(&rules, "uid:1000");

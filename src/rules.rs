@@ -17,7 +17,10 @@ use core::sync::atomic::{
 
 use crate::array::AllocError;
 use crate::label::Label;
-use crate::name::Name;
+use crate::name::{
+    Name,
+    Who, //
+};
 use crate::policy::Action;
 use crate::rcu::{
     self,
@@ -188,10 +191,10 @@ impl Rules {
     /// Context: process context, may sleep.
     pub fn insert(&self, name: &Name, rule: Shared<Rule>) -> Result<(), Refused> {
         let inserted = match name {
-            Name::Cgroup(id) => self.cgroup.insert(*id, rule),
-            Name::Comm(comm) => self.comm.insert(*comm, rule),
-            Name::Uid(uid) => self.uid.insert((*uid).into(), rule),
-            Name::Netns(cookie) => self.netns.insert(*cookie, rule),
+            Name::Who(Who::Cgroup(id)) => self.cgroup.insert(*id, rule),
+            Name::Who(Who::Comm(comm)) => self.comm.insert(*comm, rule),
+            Name::Who(Who::Uid(uid)) => self.uid.insert((*uid).into(), rule),
+            Name::Who(Who::Netns(cookie)) => self.netns.insert(*cookie, rule),
             Name::Handshake(selector) => self.handshake.insert(selector, rule),
         };
         self.look_at_others();
@@ -203,10 +206,10 @@ impl Rules {
     /// Context: process context, may sleep.
     pub fn remove(&self, name: &Name) {
         match name {
-            Name::Cgroup(id) => self.cgroup.remove(id),
-            Name::Comm(comm) => self.comm.remove(comm),
-            Name::Uid(uid) => self.uid.remove(&(*uid).into()),
-            Name::Netns(cookie) => self.netns.remove(cookie),
+            Name::Who(Who::Cgroup(id)) => self.cgroup.remove(id),
+            Name::Who(Who::Comm(comm)) => self.comm.remove(comm),
+            Name::Who(Who::Uid(uid)) => self.uid.remove(&(*uid).into()),
+            Name::Who(Who::Netns(cookie)) => self.netns.remove(cookie),
             Name::Handshake(selector) => self.handshake.remove(selector),
         }
         self.look_at_others();

@@ -4,7 +4,7 @@
 
 use proptest::prelude::*;
 use smcify::label::Label;
-use smcify::name::Name;
+use smcify::name::{Name, Who};
 use smcify::selector::{Prefix, Selector};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -48,16 +48,16 @@ proptest! {
 
     #[test]
     fn numbers_are_read_back(id in 1..=u64::MAX, uid in 0..u32::MAX) {
-        prop_assert_eq!(read(&format!("cgroup:{id}")), Some(Name::Cgroup(id)));
-        prop_assert_eq!(read(&format!("netns:{id}")), Some(Name::Netns(id)));
-        prop_assert_eq!(read(&format!("uid:{uid}")), Some(Name::Uid(uid)));
+        prop_assert_eq!(read(&format!("cgroup:{id}")), Some(Name::Who(Who::Cgroup(id))));
+        prop_assert_eq!(read(&format!("netns:{id}")), Some(Name::Who(Who::Netns(id))));
+        prop_assert_eq!(read(&format!("uid:{uid}")), Some(Name::Who(Who::Uid(uid))));
     }
 
     #[test]
     fn task_names_are_read_back(name in "[^\\x00/]{1,15}") {
         let label = Label::new(name.as_bytes());
         prop_assert_eq!(label.is_some(), name.len() < 16);
-        prop_assert_eq!(read(&format!("comm:{name}")), label.map(Name::Comm));
+        prop_assert_eq!(read(&format!("comm:{name}")), label.map(|it| Name::Who(Who::Comm(it))));
     }
 
     #[test]

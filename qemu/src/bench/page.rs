@@ -72,7 +72,7 @@ const MORE: [(&str, &str, &str); 7] = [
     ("rule-del", "a rule is removed", "ns of guest time"),
     (
         "rule-memory",
-        "memory for a rule, with its struct config_group",
+        "memory for a rule, with 200 bytes that configfs takes for any directory",
         "bytes",
     ),
     ("module", "smcify.ko", "bytes"),

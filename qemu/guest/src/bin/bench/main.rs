@@ -26,6 +26,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use std::time::Instant;
 
+/// For streaming, in bytes.
+const BUFFER: usize = 128 << 10;
 /// Nobody listens there.
 const NOBODY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
 
@@ -102,6 +104,11 @@ pub fn open(order: &Order) -> Result<Socket> {
     let protocol = (order.protocol != 0).then(|| Protocol::from(order.protocol));
     let (domain, kind) = (Domain::from(order.domain), Type::from(order.kind));
     let socket = Socket::new_raw(domain, kind, protocol).context("socket")?;
+    if order.operation == Operation::Stream {
+        // What TCP would choose as it goes is not twice the same.
+        socket.set_send_buffer_size(BUFFER)?;
+        socket.set_recv_buffer_size(BUFFER)?;
+    }
     if order.ulp {
         setsockopt(&socket, TcpUlp::default(), b"smc").context("TCP_ULP")?;
     }
