@@ -29,7 +29,8 @@ type Verdicts = BTreeMap<String, Verdict>;
 #[derive(Clone, Debug, PartialEq)]
 enum Verdict {
     Passed,
-    Skipped,
+    /// It could not be tried, for this reason.
+    Skipped(String),
     /// It failed, for this reason.
     Failed(String),
 }
@@ -87,7 +88,7 @@ fn told(verdict: Option<&Verdict>) -> String {
     match verdict {
         None => "not run".into(),
         Some(Verdict::Passed) => "passed".into(),
-        Some(Verdict::Skipped) => "skipped".into(),
+        Some(Verdict::Skipped(why)) => format!("skipped: {why}"),
         Some(Verdict::Failed(why)) => format!("failed: {why}"),
     }
 }
@@ -99,7 +100,7 @@ fn once(suite: &Suite, before: &[&str]) -> Result<(Verdicts, Outcome)> {
     let counted = Counted::now()?.since(&earlier);
     let number = |of: fn(&Verdict) -> bool| verdicts.values().filter(|it| of(it)).count();
     let passed = number(|it| *it == Verdict::Passed);
-    let skipped = number(|it| *it == Verdict::Skipped);
+    let skipped = number(|it| matches!(it, Verdict::Skipped(_)));
     let failed = verdicts.len() - passed - skipped;
     let result = format!("{passed} passed, {failed} failed, {skipped} skipped");
     Ok((verdicts, counted.outcome(Ok(result))))
@@ -132,7 +133,7 @@ fn verdicts(text: &str) -> Result<Verdicts> {
             serde_json::from_str(line).with_context(|| format!("a verdict: {line:?}"))?;
         let verdict = match verdict.as_str() {
             "passed" => Verdict::Passed,
-            "skipped" => Verdict::Skipped,
+            "skipped" => Verdict::Skipped(why),
             _ => Verdict::Failed(why),
         };
         Ok((name, verdict))

@@ -42,6 +42,18 @@ const CAUSES: &[Cause] = &[
           says `ECONNRESET` at once: `smc_tx_sendmsg()`, where it asks `smc_cdc_rxed_any_close()`.",
     },
     Cause {
+        program: "CPython, test_asyncio",
+        of: &[
+            "test.test_asyncio.test_sock_lowlevel.EPollEventLoopTests.test_sock_client_connect_racing",
+            "test.test_asyncio.test_sock_lowlevel.PollEventLoopTests.test_sock_client_connect_racing",
+            "test.test_asyncio.test_sock_lowlevel.SelectEventLoopTests.test_sock_client_connect_racing",
+        ],
+        whose: Whose::Smc,
+        why: "The test connects a socket that does not block, to a port where nobody listens yet, and after the refusal \
+              once more. TCP tries again; SMC has closed the socket (`smc_connect_work()`) and answers `ECONNABORTED` from \
+              then on (`smc_connect()`).",
+    },
+    Cause {
         program: "Go net/http",
         of: &["the peer does not offer SMC*"],
         whose: Whose::Program,

@@ -72,7 +72,7 @@ fn carried(tried: &Tried) -> String {
     let kinds: Vec<_> = kinds.map(|(kind, _)| kind).collect();
     let how_many = match (kinds.as_slice(), one.fallbacks.as_slice()) {
         ([], _) => return "none".into(),
-        (_, []) => "all",
+        (_, []) => "all that came about",
         _ => "some",
     };
     format!("{how_many}, {}", kinds.join(" and "))
