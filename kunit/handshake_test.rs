@@ -53,7 +53,6 @@ mod with {
 
     use super::*;
     use crate::calls::connect4;
-    use crate::selector::Ends;
     use crate::hs_ctrl::{
         is_empty,
         listen4,
@@ -63,6 +62,7 @@ mod with {
     use crate::label::Label;
     use crate::net::hs_ctrl::HsCtrl;
     use crate::net::Socket;
+    use crate::selector::Ends;
 
     const HERE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
     const THERE: Ipv4Addr = Ipv4Addr::new(127, 0, 2, 1);

@@ -174,8 +174,12 @@ mod tests {
             assert!(false);
             return;
         };
-        assert!(rules.insert(&Name::Who(Who::Uid(1000)), uid.clone()).is_ok());
-        assert!(rules.insert(&Name::Who(Who::Netns(7)), netns.clone()).is_ok());
+        assert!(rules
+            .insert(&Name::Who(Who::Uid(1000)), uid.clone())
+            .is_ok());
+        assert!(rules
+            .insert(&Name::Who(Who::Netns(7)), netns.clone())
+            .is_ok());
         who(&rules);
         who(&rules);
         remove(&rules, "uid:1000");

@@ -160,5 +160,8 @@ unsafe fn ends(common: *const bindings::sock_common) -> Ends {
     }
     // SAFETY: By the safety requirement. The addresses are a pair.
     let pair = unsafe { (*common).__bindgen_anon_1.__bindgen_anon_1 };
-    Ends::v4(u32::from_be(pair.skc_rcv_saddr), u32::from_be(pair.skc_daddr))
+    Ends::v4(
+        u32::from_be(pair.skc_rcv_saddr),
+        u32::from_be(pair.skc_daddr),
+    )
 }
