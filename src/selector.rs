@@ -205,7 +205,7 @@ impl From<&Selector> for Masked {
 impl Key for Masked {
     #[inline]
     fn hash(&self) -> u64 {
-        let lens = u64::from(self.shape.dst) << 16 | u64::from(self.shape.src) << 24;
+        let lens = (u64::from(self.shape.dst) << 16) | (u64::from(self.shape.src) << 24);
         let mut hash = label::mix(u64::from(self.port) | lens, self.dst as u64);
         hash = label::mix(hash, self.src as u64);
         if self.shape.width == 128 {

@@ -57,10 +57,14 @@ impl Stats {
         self.inet(family).selected.fetch_add(1, Relaxed);
     }
 
-    /// That of `AF_INET` or `AF_INET6`, which are told apart by one bit.
+    /// That of `AF_INET` or `AF_INET6`.
     #[inline]
     fn inet(&self, family: i32) -> &Count {
-        &self.inet[(family >> 3 & 1) as usize]
+        let [inet, inet6] = &self.inet;
+        match family {
+            policy::AF_INET6 => inet6,
+            _ => inet,
+        }
     }
 }
 
