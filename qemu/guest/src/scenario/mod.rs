@@ -276,7 +276,7 @@ const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "programs",
         shows: "redis, nginx with curl and Go as they are shipped: the same comes out, over SMC-D",
-        kernels: FIXED,
+        kernels: PLAIN_KERNEL,
         programs: true,
         run: programs::run,
         ..PLAIN

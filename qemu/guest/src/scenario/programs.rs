@@ -37,7 +37,7 @@ fn tried(name: &str) -> Result<Tried> {
         ensure!(outcome.good, "{}", outcome.result);
     }
     same("result", &tried.tcp.result, &tried.smcify.result)?;
-    same("connections", tried.tcp.opened, tried.smcify.opened)?;
+    // How many there are differs from run to run: Go's client may dial once more than it needs.
     ensure!(tried.tcp.opened > 0, "nobody connected");
     same(
         "SMC connections with TCP",
