@@ -32,6 +32,9 @@ pub fn page(release: &str, all: &[Tried]) -> String {
         for (cause, differences) in by_cause(tried) {
             let _ = writeln!(text, "{}", explained(tried, cause, &differences));
         }
+        for cause in cause::races(&tried.program) {
+            let _ = writeln!(text, "{}", race(cause));
+        }
     }
     text
 }
@@ -41,9 +44,11 @@ fn row(tried: &Tried) -> String {
         true => one.result.clone(),
         false => format!("**fails**: {}", first_line(&one.result)),
     };
+    // How many tests of a suite fail differs from run to run if there are races among them.
     let under = match tried.smcify.result == tried.tcp.result {
-        true => "the same".to_string(),
-        false => result(&tried.smcify),
+        true if cause::races(&tried.program).next().is_none() => "the same".to_string(),
+        false if tried.steady || !tried.smcify.good => result(&tried.smcify),
+        _ => "the same but for what is below".to_string(),
     };
     format!(
         "| {} | {} | {} | {under} | {} | {} |",
@@ -93,11 +98,15 @@ fn fallbacks(tried: &Tried) -> String {
     }
 }
 
-/// The differences of a program, those of one cause together, in the order in which they came.
+/// The differences of a program but for races, those of one cause together, in the order in
+/// which they came.
 fn by_cause(tried: &Tried) -> Vec<(Option<&'static Cause>, Vec<&Difference>)> {
     let mut groups: Vec<(Option<&'static Cause>, Vec<&Difference>)> = Vec::new();
     for it in &tried.differences {
         let cause = cause::of(&tried.program, &it.what);
+        if cause.is_some_and(|cause| cause.race) {
+            continue;
+        }
         let same = |known: &Option<&'static Cause>| match (*known, cause) {
             (Some(a), Some(b)) => std::ptr::eq(a, b),
             (a, b) => a.is_none() && b.is_none(),
@@ -126,6 +135,15 @@ fn explained(tried: &Tried, cause: Option<&Cause>, differences: &[&Difference]) 
         join(|it| &it.what),
         join(|it| &it.tcp),
         join(|it| &it.smcify)
+    )
+}
+
+fn race(cause: &Cause) -> String {
+    let (of, why) = (cause.of.join("<br>"), cause.why);
+    let whose = cause.whose;
+    format!(
+        "| {} | {of} | | fails in some runs, a race | {whose} | {why} |",
+        cause.program
     )
 }
 
