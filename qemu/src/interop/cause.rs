@@ -27,35 +27,27 @@ pub struct Cause {
     pub program: &'static str,
     /// What the differences are about: a test's name, or as it begins if it ends with `*`.
     pub of: &'static [&'static str],
-    /// Whether it depends on who is faster: such differences come in one run and not in another.
-    pub race: bool,
     pub whose: Whose,
     /// In words, with the function of the kernel that makes it.
     pub why: &'static str,
 }
+
+/// Why tests fail in one run and not in the next, as far as it is SMC's: orders that TCP keeps.
+pub const RACES: &str = "\
+SMC's server may be ready before its client: `accept()` can return while the client's `smc_connect_work()` has not come to its end. \
+Until then `smc_getname()` says `ENOTCONN` of the client, and what the client writes then may come after the server has closed, which \
+`smc_tx_sendmsg()` answers with `ECONNRESET`. Seen in `PurePythonSocketPairTest`, which connects without waiting, accepts and asks the \
+client's end for its peer (when that fails it leaves `socket.socketpair` replaced, and `SendRecvFdsTests` fails as well), and in \
+`StreamTests.test_unhandled_exceptions`.";
 
 /// All that are known.
 const CAUSES: &[Cause] = &[
     Cause {
         program: "CPython, test_socket",
         of: &["test.test_socket.NetworkConnectionBehaviourTest.testOutsideTimeout"],
-        race: false,
         whose: Whose::Smc,
         why: "The test sends to a peer that has closed a while ago. TCP takes the bytes and learns of it by the answer; SMC knows, and \
           says `ECONNRESET` at once: `smc_tx_sendmsg()`, where it asks `smc_cdc_rxed_any_close()`.",
-    },
-    Cause {
-        program: "CPython, test_socket",
-        of: &[
-            "test.test_socket.PurePythonSocketPairTest.*",
-            "test.test_socket.SendRecvFdsTests.*",
-        ],
-        race: true,
-        whose: Whose::Smc,
-        why: "`socket._fallback_socketpair()` connects without waiting, accepts, and asks the client's end for its peer. With TCP \
-              the client is connected when the server can accept; SMC's server may be first by the client's `smc_connect_work()`, \
-              and `smc_getname()` says `ENOTCONN` until that is through. The second class fails when the first has left \
-              `socket.socketpair` replaced.",
     },
     Cause {
         program: "CPython, test_asyncio",
@@ -64,7 +56,6 @@ const CAUSES: &[Cause] = &[
             "test.test_asyncio.test_sock_lowlevel.PollEventLoopTests.test_sock_client_connect_racing",
             "test.test_asyncio.test_sock_lowlevel.SelectEventLoopTests.test_sock_client_connect_racing",
         ],
-        race: false,
         whose: Whose::Smc,
         why: "The test connects a socket that does not block, to a port where nobody listens yet, and after the refusal \
               once more. TCP tries again; SMC has closed the socket (`smc_connect_work()`) and answers `ECONNABORTED` from \
@@ -73,18 +64,11 @@ const CAUSES: &[Cause] = &[
     Cause {
         program: "Go net/http",
         of: &["the peer does not offer SMC*"],
-        race: false,
         whose: Whose::Program,
         why: "Since 1.24 Go's listeners ask for MPTCP, which smcify leaves alone (`policy.rs`); `GODEBUG=multipathtcp=0` has \
           them ask for TCP. The client's SYN offers SMC, the SYN-ACK of an MPTCP listener does not: `smc_set_option_cond()`, where `syn_smc` is not set.",
     },
 ];
-
-/// What may come of races in a program.
-pub fn races(program: &str) -> impl Iterator<Item = &'static Cause> {
-    let all = CAUSES.iter();
-    all.filter(move |cause| cause.race && cause.program == program)
-}
 
 /// The cause of a difference, if it is known.
 pub fn of(program: &str, what: &str) -> Option<&'static Cause> {
