@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # The front door.
 #
-#   make demo, make check, make proof, make interop, make lint, make run CMD=…, make shell, make vng
+#   make demo, make check, make proof, make interop, make bench, make lint, make run CMD=…, make shell, make vng
+#   make bench KDIR=<Rust-enabled kernel build>                     what it costs there
 #   make cocci KDIR=<kernel source> DIR=net/smc                      devices used without RCU
 #   make KDIR=<Rust-enabled kernel build> LLVM=1                     the module
 #
@@ -14,11 +15,11 @@ LAB_GOALS := demo check proof interop lint shell vng
 
 DIR ?= net/smc
 
-.PHONY: $(KBUILD_GOALS) $(LAB_GOALS) run cocci
+.PHONY: $(KBUILD_GOALS) $(LAB_GOALS) bench run cocci
 .DEFAULT_GOAL := modules
 
 needs := RUST SMC CGROUPS NET_NS CONFIGFS_FS DYNAMIC_FTRACE DYNAMIC_FTRACE_WITH_ARGS FPROBE KPROBES
-ifeq ($(filter-out $(LAB_GOALS) run cocci clean,$(or $(MAKECMDGOALS),modules)),)
+ifeq ($(filter-out $(LAB_GOALS) bench run cocci clean,$(or $(MAKECMDGOALS),modules)),)
 else ifeq ($(wildcard $(KDIR)/include/config/auto.conf),)
 $(error smcify: no configured kernel build at $(KDIR): give one with KDIR=)
 else
@@ -35,6 +36,10 @@ $(LAB_GOALS):
 
 run:
 	@scripts/cargo lab run -- $(CMD)
+
+# A kernel only if one is named.
+bench:
+	@scripts/cargo lab bench $(if $(filter command environment,$(origin KDIR)),$(KDIR))
 
 cocci:
 	@scripts/cargo lab cocci $(KDIR) $(DIR)

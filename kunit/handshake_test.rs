@@ -43,10 +43,7 @@ mod tests {
 
 #[cfg(CONFIG_SMC_HS_CTRL_BPF)]
 mod with {
-    use core::net::{
-        IpAddr,
-        Ipv4Addr, //
-    };
+    use core::net::Ipv4Addr;
     use core::sync::atomic::{
         AtomicU32,
         Ordering::SeqCst, //
@@ -65,6 +62,7 @@ mod with {
     use crate::label::Label;
     use crate::net::hs_ctrl::HsCtrl;
     use crate::net::Socket;
+    use crate::selector::Ends;
 
     const HERE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
     const THERE: Ipv4Addr = Ipv4Addr::new(127, 0, 2, 1);
@@ -84,8 +82,8 @@ mod with {
 
     impl Judge for Arc<Counts> {
         fn smc(&self, connection: &Connection<'_>, guard: &rcu::Guard) -> bool {
-            let found = (connection.src, connection.dst, connection.port);
-            let is_expected = found == (IpAddr::V4(HERE), IpAddr::V4(THERE), PORT);
+            let ends = Ends::v4(HERE.into(), THERE.into());
+            let is_expected = (connection.ends, connection.port) == (ends, PORT);
             let egress = connection.egress(guard).map(|dev| dev.name());
             let is_lo = egress.is_some_and(|name| Some(name) == Label::new(b"lo"));
             self.asked.fetch_add(1, SeqCst);

@@ -3,6 +3,7 @@
 //! KUnit: what the module tries before it loads.
 
 use kernel::prelude::*;
+use kernel::sync::Arc;
 
 use crate::hook;
 use crate::policy::IPPROTO_SMC;
@@ -20,7 +21,7 @@ const NO_PROTOCOL: i32 = 253;
 struct WithoutSmc;
 
 impl Handler for WithoutSmc {
-    fn call(&self, arguments: &mut Arguments<'_>) {
+    fn call(&self, mut arguments: Arguments<'_>) {
         if arguments.int::<3>() == IPPROTO_SMC {
             arguments.set_int::<3>(NO_PROTOCOL);
         }
@@ -34,8 +35,10 @@ mod tests {
     #[test]
     fn without_ipproto_smc_it_is_eprotonosupport() {
         let before = hook::smc_is_there();
-        let without =
-            KBox::try_pin_init(Rewrite::new(&["sock_create_kern"], WithoutSmc), GFP_KERNEL);
+        let without = Arc::new(WithoutSmc, GFP_KERNEL)
+            .map_err(Error::from)
+            .map(|handler| Rewrite::new(&["sock_create_kern"], handler))
+            .and_then(|rewrite| KBox::try_pin_init(rewrite, GFP_KERNEL));
         let during = hook::smc_is_there();
         // Dropped before anything is asserted: a failure runs no destructor.
         assert!(without.map(drop).is_ok());

@@ -30,7 +30,8 @@ fn for_each(default: Action, mut check: impl FnMut(&Request, i32, Option<i32>)) 
                         kind: base | flags,
                         protocol,
                     };
-                    check(&request, base, policy::protocol_for(&request, || default));
+                    let protocol = default.protocol().filter(|_| request.is_tcp());
+                    check(&request, base, protocol);
                 }
             }
         }

@@ -3,15 +3,15 @@
 //! KUnit: rules as their directories name them, which of them decides, and what the running
 //! task is asked.
 
-use core::net::{
-    IpAddr,
-    Ipv4Addr, //
-};
+use core::net::Ipv4Addr;
 
 use kernel::prelude::*;
 
 use crate::label::Label;
-use crate::name::Name;
+use crate::name::{
+    Name,
+    Who, //
+};
 use crate::policy::Action;
 use crate::rcu;
 use crate::rules::{
@@ -19,16 +19,19 @@ use crate::rules::{
     Rules,
     Task, //
 };
-use crate::selector::Handshake;
+use crate::selector::{
+    Ends,
+    Handshake, //
+};
 use crate::table::Refused;
 use crate::task::Current;
 
-/// A task of cgroup 30 below 20 below 1, named `server`, of user 1000, in namespace 7.
+/// A task of cgroup 30 below 20 below the root, named `server`, of user 1000, in namespace 7.
 struct Somebody;
 
 impl Task for Somebody {
     fn cgroups(&self) -> impl Iterator<Item = u64> {
-        [30, 20, 1].into_iter()
+        [30, 20].into_iter()
     }
 
     fn comm(&self) -> Label {
@@ -48,12 +51,9 @@ impl Task for Somebody {
 struct Syn;
 
 impl Handshake for Syn {
-    fn src(&self) -> IpAddr {
-        Ipv4Addr::new(10, 1, 2, 3).into()
-    }
-
-    fn dst(&self) -> IpAddr {
-        Ipv4Addr::new(192, 168, 0, 9).into()
+    fn ends(&self) -> Ends {
+        let (src, dst) = (Ipv4Addr::new(10, 1, 2, 3), Ipv4Addr::new(192, 168, 0, 9));
+        Ends::v4(src.into(), dst.into())
     }
 
     fn port(&self) -> u16 {
@@ -78,7 +78,7 @@ fn remove(rules: &Rules, name: &str) {
 }
 
 fn who(rules: &Rules) -> Action {
-    rules.who(&Somebody, &rcu::read_lock())
+    rules.who(Somebody, &rcu::read_lock())
 }
 
 fn handshake(rules: &Rules) -> Action {
@@ -117,7 +117,7 @@ mod tests {
             expected = other(expected);
             assert!(who(&rules) == expected);
         }
-        rules.default.set(Action::Smc);
+        rules.set_default_action(Action::Smc);
         assert!(who(&rules) == Action::Smc);
     }
 
@@ -174,8 +174,12 @@ mod tests {
             assert!(false);
             return;
         };
-        assert!(rules.insert(&Name::Uid(1000), uid.clone()).is_ok());
-        assert!(rules.insert(&Name::Netns(7), netns.clone()).is_ok());
+        assert!(rules
+            .insert(&Name::Who(Who::Uid(1000)), uid.clone())
+            .is_ok());
+        assert!(rules
+            .insert(&Name::Who(Who::Netns(7)), netns.clone())
+            .is_ok());
         who(&rules);
         who(&rules);
         remove(&rules, "uid:1000");
@@ -246,18 +250,18 @@ mod tests {
         }
     }
 
-    /// The thread of the suites is a kernel's: root, in the first network namespace, at the
-    /// root of the cgroups or below.
+    /// The thread of the suites is a kernel's: root, in the first network namespace, and in no
+    /// cgroup below the root.
     #[test]
     fn the_running_task_is_known() {
-        let (euid, comm, netns, root) = Current::with(|task, _| {
-            let root = task.cgroups().last();
-            (task.euid(), task.comm(), task.netns(), root)
+        let (euid, comm, netns, cgroup) = Current::with(|task, _| {
+            let cgroup = task.cgroups().next();
+            (task.euid(), task.comm(), task.netns(), cgroup)
         });
         assert_eq!(euid, 0);
         assert!(comm != Label::from_field([0; Label::SIZE]));
         assert!(netns != 0);
-        assert_eq!(root, Some(1));
+        assert_eq!(cgroup, None);
     }
 
     fn other(action: Action) -> Action {

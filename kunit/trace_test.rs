@@ -51,7 +51,7 @@ const NO_TYPE_EITHER: i32 = 8;
 struct Datagram;
 
 impl Handler for Datagram {
-    fn call(&self, arguments: &mut Arguments<'_>) {
+    fn call(&self, mut arguments: Arguments<'_>) {
         if arguments.int::<1>() == AF_INET && arguments.int::<2>() == NO_TYPE {
             arguments.set_int::<2>(SOCK_DGRAM);
         }
@@ -59,7 +59,8 @@ impl Handler for Datagram {
 }
 
 fn attach(functions: &'static [&'static str]) -> Result<Pin<KBox<Rewrite<Datagram>>>> {
-    KBox::try_pin_init(Rewrite::new(functions, Datagram), GFP_KERNEL)
+    let handler = Arc::new(Datagram, GFP_KERNEL)?;
+    KBox::try_pin_init(Rewrite::new(functions, handler), GFP_KERNEL)
 }
 
 fn refuse_sockets() -> Result<Pin<KBox<Redirect>>> {
@@ -77,7 +78,7 @@ struct Look {
 }
 
 impl Handler for Look {
-    fn call(&self, _arguments: &mut Arguments<'_>) {
+    fn call(&self, _arguments: Arguments<'_>) {
         self.seen.store(references(&self.dev), Ordering::Relaxed);
     }
 }
@@ -92,6 +93,7 @@ fn counted(wanted: bool) -> Result<[i32; 3]> {
         dev: dev.clone(),
         seen: seen.clone(),
     };
+    let look = Arc::new(look, GFP_KERNEL)?;
     let look = KBox::try_pin_init(Rewrite::new(INNER, look), GFP_KERNEL)?;
     let hold = match wanted {
         true => Some(KBox::try_pin_init(Hold::new(OUTER), GFP_KERNEL)?),

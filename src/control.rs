@@ -93,7 +93,7 @@ impl configfs::AttributeOperations<1> for Control {
     type Data = Control;
 
     fn show(control: &Control, page: &mut [u8; PAGE_SIZE]) -> Result<usize> {
-        print(page, format_args!("{}", *control.switch.stats))
+        print(page, format_args!("{}", control.switch.stats()))
     }
 }
 

@@ -25,10 +25,14 @@ use crate::control::{
     print, //
 };
 use crate::log;
-use crate::name::Name;
+use crate::name::{
+    Name,
+    Who, //
+};
 use crate::policy::Action;
 use crate::rcu::Shared;
 use crate::rules::Rule;
+use crate::selector::Selector;
 use crate::switch::Switch;
 use crate::task;
 use crate::THIS_MODULE;
@@ -42,8 +46,30 @@ pub struct Directory {
 /// A rule, in force until this is dropped.
 struct InForce {
     switch: Arc<Switch>,
-    name: Name,
+    name: Kept,
     rule: Shared<Rule>,
+}
+
+/// A [`Name`]. What is large of one is apart, so that most directories are a third smaller.
+enum Kept {
+    Who(Who),
+    Handshake(KBox<Selector>),
+}
+
+impl Kept {
+    fn new(name: &Name) -> Result<Self> {
+        Ok(match name {
+            Name::Who(who) => Self::Who(*who),
+            Name::Handshake(selector) => Self::Handshake(KBox::new(*selector, GFP_KERNEL)?),
+        })
+    }
+
+    fn name(&self) -> Name {
+        match self {
+            Self::Who(who) => Name::Who(*who),
+            Self::Handshake(selector) => Name::Handshake(**selector),
+        }
+    }
 }
 
 impl Directory {
@@ -87,14 +113,19 @@ impl InForce {
             Name::Handshake(_) => Action::Tcp,
             _ => Action::Smc,
         })?;
+        let kept = Kept::new(&name)?;
         switch.add(&name, rule.clone())?;
-        Ok(Self { switch, name, rule })
+        Ok(Self {
+            switch,
+            name: kept,
+            rule,
+        })
     }
 }
 
 impl Drop for InForce {
     fn drop(&mut self) {
-        self.switch.remove(&self.name, &self.rule);
+        self.switch.remove(&self.name.name(), &self.rule);
     }
 }
 
@@ -109,7 +140,7 @@ impl configfs::AttributeOperations<0> for Directory {
 
     fn store(directory: &Directory, text: &[u8]) -> Result {
         let InForce { switch, name, rule } = &directory.rule;
-        switch.set_action(name, rule, parse_action(text)?)
+        switch.set_action(&name.name(), rule, parse_action(text)?)
     }
 }
 

@@ -8,7 +8,6 @@
 
 use core::cell::OnceCell;
 use core::fmt;
-use core::net::IpAddr;
 
 use kernel::prelude::*;
 use kernel::sync::rcu;
@@ -25,7 +24,10 @@ use crate::net::{
 };
 use crate::policy::Action;
 use crate::rules::Rules;
-use crate::selector::Handshake;
+use crate::selector::{
+    Ends,
+    Handshake, //
+};
 
 /// Who decides.
 pub trait Judge: Send + Sync + 'static {
@@ -57,12 +59,9 @@ struct Asked<'a> {
 }
 
 impl Handshake for Asked<'_> {
-    fn src(&self) -> IpAddr {
-        self.connection.src
-    }
-
-    fn dst(&self) -> IpAddr {
-        self.connection.dst
+    #[inline]
+    fn ends(&self) -> Ends {
+        self.connection.ends
     }
 
     fn port(&self) -> u16 {

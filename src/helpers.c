@@ -9,6 +9,7 @@
 #include <linux/netdevice.h>
 #include <linux/ratelimit.h>
 #include <linux/rculist.h>
+#include <linux/sched.h>
 #include <linux/security.h>
 #include <net/addrconf.h>
 #include <net/dst.h>
@@ -20,6 +21,21 @@
 #include <net/sock.h>
 
 #include "helpers.h"
+
+/*
+ * With preemption off, which RCU waits for as well: in a kernel with preemption that is two
+ * instructions, and rcu_read_lock() two calls. What is in between must be short.
+ */
+notrace const struct task_struct *smcify_current_enter(void)
+{
+	rcu_read_lock_sched();
+	return current;
+}
+
+notrace void smcify_current_leave(void)
+{
+	rcu_read_unlock_sched();
+}
 
 notrace struct dst_entry *smcify_sk_dst(const struct sock *sk)
 {

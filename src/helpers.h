@@ -13,8 +13,12 @@ struct inet_request_sock;
 struct net;
 struct net_device;
 struct sock;
+struct task_struct;
 
 bool smcify_may_warn(void);
+
+const struct task_struct *smcify_current_enter(void);
+void smcify_current_leave(void);
 
 /* Under rcu_read_lock(). */
 struct dst_entry *smcify_sk_dst(const struct sock *sk);

@@ -22,7 +22,6 @@ use crate::policy::{
     Request, //
 };
 use crate::rules::Rules;
-use crate::stats::Stats;
 use crate::task::Current;
 use crate::trace::{
     Arguments,
@@ -33,26 +32,35 @@ use crate::trace::{
 const FUNCTIONS: &[&str] = &["update_socket_protocol", "__sys_socket_file"];
 
 /// Decides on each socket request, and counts it.
-pub struct Creation {
-    rules: Arc<Rules>,
-    stats: Arc<Stats>,
-}
-
-impl Handler for Creation {
-    fn call(&self, arguments: &mut Arguments<'_>) {
+impl Handler for Rules {
+    /// Of most sockets the arguments say enough: they leave before anything else is loaded, or
+    /// saved on the stack.
+    #[inline]
+    fn call(&self, mut arguments: Arguments<'_>) {
         let request = Request {
             family: arguments.int::<0>(),
             kind: arguments.int::<1>(),
             protocol: arguments.int::<2>(),
         };
-        let protocol = policy::protocol_for(&request, || {
-            Current::with(|task, guard| self.rules.who(task, guard))
-        });
-        self.stats.count(request.family, protocol.is_some());
-        if let Some(protocol) = protocol {
-            arguments.set_int::<2>(protocol);
+        match request.is_tcp() {
+            true => {
+                self.stats.seen_inet(request.family);
+                decide(self, arguments);
+            }
+            false => self.stats.seen(request.family),
         }
     }
+}
+
+/// Decides on a request that is TCP. In a function of its own for what [`Rules::call`] says.
+#[inline(never)]
+fn decide(rules: &Rules, mut arguments: Arguments<'_>) {
+    Current::with(|task, guard| {
+        if let Some(protocol) = rules.who(task, guard).protocol() {
+            rules.stats.selected(arguments.int::<0>());
+            arguments.set_int::<2>(protocol);
+        }
+    });
 }
 
 /// Attaches the hook; sockets created from now on are decided upon, until the
@@ -63,9 +71,8 @@ impl Handler for Creation {
 /// Those of [`Rewrite::new`], each after one line in the kernel log.
 ///
 /// Context: process context, may sleep.
-pub fn attach(rules: Arc<Rules>, stats: Arc<Stats>) -> Result<Pin<KBox<Rewrite<Creation>>>> {
-    let creation = Creation { rules, stats };
-    KBox::try_pin_init(Rewrite::new(FUNCTIONS, creation), GFP_KERNEL)
+pub fn attach(rules: Arc<Rules>) -> Result<Pin<KBox<Rewrite<Rules>>>> {
+    KBox::try_pin_init(Rewrite::new(FUNCTIONS, rules), GFP_KERNEL)
 }
 
 /// Tries the hook once, without rules, and takes it off again.
@@ -76,9 +83,7 @@ pub fn attach(rules: Arc<Rules>, stats: Arc<Stats>) -> Result<Pin<KBox<Rewrite<C
 ///
 /// Context: process context, may sleep.
 pub fn can_attach() -> Result {
-    let rules = Arc::new(Rules::default(), GFP_KERNEL)?;
-    let stats = Arc::new(Stats::default(), GFP_KERNEL)?;
-    attach(rules, stats).map(drop)
+    attach(Arc::new(Rules::default(), GFP_KERNEL)?).map(drop)
 }
 
 /// Creates one SMC socket as a selected program would be given, and releases it.

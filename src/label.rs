@@ -27,15 +27,13 @@ impl Label {
 
     /// The name in a field of the kernel's, where anything may follow the first NUL.
     #[inline]
-    pub fn from_field(mut bytes: [u8; Self::SIZE]) -> Self {
-        let mut ended = false;
-        for byte in &mut bytes {
-            ended |= *byte == 0;
-            if ended {
-                *byte = 0;
-            }
-        }
-        Self(bytes)
+    pub fn from_field(bytes: [u8; Self::SIZE]) -> Self {
+        let all = u128::from_le_bytes(bytes);
+        // The upper bit of each byte that is NUL, and perhaps of some behind the first one.
+        let ends = all.wrapping_sub(u128::MAX / 255) & !all & (u128::MAX / 255 * 128);
+        // The bits below the lowest of these; all of them, if there is none.
+        let before = (ends & ends.wrapping_neg()).wrapping_sub(1);
+        Self((all & before).to_le_bytes())
     }
 
     /// A number whose upper bits differ where names do.

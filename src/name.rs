@@ -20,6 +20,15 @@ use crate::selector::{
 /// What a rule is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Name {
+    /// Tasks.
+    Who(Who),
+    /// Terms joined by commas: `src:PREFIX`, `dst:PREFIX`, `port:N`, `dev:NAME`.
+    Handshake(Selector),
+}
+
+/// Which tasks a rule is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
     /// `cgroup:ID`: a cgroup of the v2 hierarchy, and all below it.
     Cgroup(u64),
     /// `comm:NAME`: tasks of this name.
@@ -28,8 +37,6 @@ pub enum Name {
     Uid(u32),
     /// `netns:COOKIE`: a network namespace, by its `SO_NETNS_COOKIE`.
     Netns(u64),
-    /// Terms joined by commas: `src:PREFIX`, `dst:PREFIX`, `port:N`, `dev:NAME`.
-    Handshake(Selector),
 }
 
 impl Name {
@@ -40,19 +47,20 @@ impl Name {
     /// What is wrong with it, in words.
     pub fn parse(text: &[u8]) -> Result<Self, &'static str> {
         let (kind, value) = term(text)?;
-        match kind {
-            b"cgroup" => id(value).map(Self::Cgroup),
+        let who = match kind {
+            b"cgroup" => id(value).map(Who::Cgroup)?,
             b"comm" => Label::new(value)
-                .map(Self::Comm)
-                .ok_or("a task name has 1 to 15 bytes"),
+                .map(Who::Comm)
+                .ok_or("a task name has 1 to 15 bytes")?,
             b"uid" => match number(value) {
                 // (uid_t)-1 is no user.
-                Some(u32::MAX) | None => Err("a user id is a number below 4294967295"),
-                Some(uid) => Ok(Self::Uid(uid)),
+                Some(u32::MAX) | None => return Err("a user id is a number below 4294967295"),
+                Some(uid) => Who::Uid(uid),
             },
-            b"netns" => id(value).map(Self::Netns),
-            _ => selector(text).map(Self::Handshake),
-        }
+            b"netns" => id(value).map(Who::Netns)?,
+            _ => return selector(text).map(Self::Handshake),
+        };
+        Ok(Self::Who(who))
     }
 }
 

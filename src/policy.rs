@@ -35,10 +35,11 @@ impl Request {
     ///
     /// `SOCK_NONBLOCK` and `SOCK_CLOEXEC` do not matter. A flag that the kernel does
     /// not know does not matter either: it answers `EINVAL` whatever the protocol.
+    #[inline]
     pub fn is_tcp(&self) -> bool {
         matches!(self.family, AF_INET | AF_INET6)
             && self.kind & SOCK_TYPE_MASK == SOCK_STREAM
-            && matches!(self.protocol, 0 | IPPROTO_TCP)
+            && (self.protocol == 0 || self.protocol == IPPROTO_TCP)
     }
 }
 
@@ -68,11 +69,14 @@ impl Action {
             Self::Smc => "smc",
         }
     }
-}
 
-/// The protocol to create the socket with instead of the one asked for, or `None` to leave the
-/// request alone. `decide` is asked only of what could become SMC.
-#[inline]
-pub fn protocol_for(request: &Request, decide: impl FnOnce() -> Action) -> Option<i32> {
-    (request.is_tcp() && decide() == Action::Smc).then_some(IPPROTO_SMC)
+    /// The protocol to create a socket with whose request [is TCP](Request::is_tcp), or `None`
+    /// to leave that alone.
+    #[inline]
+    pub fn protocol(self) -> Option<i32> {
+        match self {
+            Self::Tcp => None,
+            Self::Smc => Some(IPPROTO_SMC),
+        }
+    }
 }

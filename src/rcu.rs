@@ -7,7 +7,10 @@
 //! C header: `include/linux/rcupdate.h`.
 
 use core::ops::Deref;
-use core::ptr;
+use core::ptr::{
+    self,
+    NonNull, //
+};
 use core::sync::atomic::{
     AtomicBool,
     AtomicPtr,
@@ -16,6 +19,7 @@ use core::sync::atomic::{
 
 use kernel::alloc::AllocError;
 use kernel::bindings;
+use kernel::container_of;
 use kernel::prelude::*;
 use kernel::sync::Arc;
 use kernel::types::Opaque;
@@ -25,16 +29,29 @@ pub use kernel::sync::rcu::{
     Guard, //
 };
 
-/// A value and the place for its last callback.
+/// Evidence that RCU is held, where somebody else has seen to that.
+///
+/// # Safety
+///
+/// For `'a` the RCU read lock must be held, or preemption be off.
+#[inline]
+pub unsafe fn held<'a>() -> &'a Guard {
+    const { assert!(size_of::<Guard>() == 0) };
+    // SAFETY: A guard has no memory, and what it stands for is so by the safety requirement.
+    unsafe { NonNull::dangling().as_ref() }
+}
+
+/// A value and the place for its last callback. The value is where the node is: readers come
+/// from one to the other for nothing.
 ///
 /// # Invariants
 ///
 /// `head` is given to `call_rcu()` once at most: by whom sets `retired`.
 #[repr(C)]
 struct Node<T> {
+    value: T,
     head: Opaque<bindings::callback_head>,
     retired: AtomicBool,
-    value: T,
 }
 
 // SAFETY: `head` belongs to RCU alone, once it is given to it.
@@ -56,9 +73,9 @@ impl<T: Send + Sync + 'static> Shared<T> {
         let retired = AtomicBool::new(false);
         let head = Opaque::uninit();
         let node = Node {
+            value,
             head,
             retired,
-            value,
         };
         Ok(Self(Arc::new(node, GFP_KERNEL)?))
     }
@@ -148,8 +165,9 @@ impl<T: Send + Sync + 'static> Published<T> {
     ///
     /// Called by RCU alone, with the `head` of a `Node<T>` whose reference it passes on.
     unsafe extern "C" fn dropped(head: *mut bindings::callback_head) {
-        // SAFETY: By the safety requirement; `head` is the node's first member.
-        drop(unsafe { Arc::from_raw(head.cast::<Node<T>>()) });
+        let head = head.cast::<Opaque<bindings::callback_head>>();
+        // SAFETY: By the safety requirement.
+        drop(unsafe { Arc::from_raw(container_of!(head, Node<T>, head)) });
     }
 }
 

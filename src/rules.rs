@@ -8,14 +8,22 @@
 use core::sync::atomic::{
     AtomicBool,
     AtomicU64,
-    Ordering::Relaxed, //
+    Ordering::{
+        Acquire,
+        Relaxed,
+        Release, //
+    }, //
 };
 
 use crate::array::AllocError;
 use crate::label::Label;
-use crate::name::Name;
+use crate::name::{
+    Name,
+    Who, //
+};
 use crate::policy::Action;
 use crate::rcu::{
+    self,
     Guard,
     Shared, //
 };
@@ -23,6 +31,7 @@ use crate::selector::{
     Handshake,
     Selectors, //
 };
+use crate::stats::Stats;
 use crate::table::{
     Key,
     Refused,
@@ -88,7 +97,7 @@ impl Rule {
 
 /// What is asked of the task that creates a socket; each only if a rule wants to know.
 pub trait Task {
-    /// The ids of its cgroups in the v2 hierarchy, its own first, the root's last.
+    /// The ids of its cgroups in the v2 hierarchy, its own first, without the root.
     fn cgroups(&self) -> impl Iterator<Item = u64>;
     /// Its name.
     fn comm(&self) -> Label;
@@ -105,25 +114,34 @@ impl Key for Label {
     }
 }
 
+/// The root of the v2 hierarchy, which all tasks are in or below: kernfs gives its roots this id.
+const ROOT: u64 = 1;
+
 /// All rules. Writers exclude each other by a lock of the caller's.
 pub struct Rules {
+    /// The sockets that were decided upon.
+    pub stats: Stats,
     /// What applies to sockets that no rule covers.
-    pub default: AtomicAction,
+    default: AtomicAction,
     cgroup: Table<u64, Shared<Rule>>,
     comm: Table<Label, Shared<Rule>>,
     uid: Table<u64, Shared<Rule>>,
     netns: Table<u64, Shared<Rule>>,
+    /// Whether anything but a rule about a cgroup below the root could make a socket SMC.
+    others: AtomicBool,
     handshake: Selectors<Shared<Rule>>,
 }
 
 impl Default for Rules {
     fn default() -> Self {
         Self {
+            stats: Stats::default(),
             default: AtomicAction::new(Action::Tcp),
             cgroup: Table::default(),
             comm: Table::default(),
             uid: Table::default(),
             netns: Table::default(),
+            others: AtomicBool::new(false),
             handshake: Selectors::default(),
         }
     }
@@ -135,8 +153,19 @@ impl Rules {
     ///
     /// Context: any; does not sleep.
     #[inline]
-    pub fn who(&self, task: &impl Task, guard: &Guard) -> Action {
-        let rule = self.cgroup.first(|| task.cgroups(), guard);
+    pub fn who(&self, task: impl Task, guard: &Guard) -> Action {
+        let others = self.others.load(Acquire);
+        match others || self.cgroup.may_have(|| task.cgroups(), guard) {
+            true => self.most_specific(task, guard),
+            false => Action::Tcp,
+        }
+    }
+
+    /// The same. Apart, so that what goes before is short: mostly it says no.
+    #[inline(never)]
+    fn most_specific(&self, task: impl Task, guard: &Guard) -> Action {
+        let cgroups = || task.cgroups().chain([ROOT]);
+        let rule = self.cgroup.first(cgroups, guard);
         let rule = rule.or_else(|| self.comm.get(|| task.comm(), guard));
         let rule = rule.or_else(|| self.uid.get(|| task.euid().into(), guard));
         let rule = rule.or_else(|| self.netns.get(|| task.netns(), guard));
@@ -161,13 +190,15 @@ impl Rules {
     ///
     /// Context: process context, may sleep.
     pub fn insert(&self, name: &Name, rule: Shared<Rule>) -> Result<(), Refused> {
-        match name {
-            Name::Cgroup(id) => self.cgroup.insert(*id, rule),
-            Name::Comm(comm) => self.comm.insert(*comm, rule),
-            Name::Uid(uid) => self.uid.insert((*uid).into(), rule),
-            Name::Netns(cookie) => self.netns.insert(*cookie, rule),
+        let inserted = match name {
+            Name::Who(Who::Cgroup(id)) => self.cgroup.insert(*id, rule),
+            Name::Who(Who::Comm(comm)) => self.comm.insert(*comm, rule),
+            Name::Who(Who::Uid(uid)) => self.uid.insert((*uid).into(), rule),
+            Name::Who(Who::Netns(cookie)) => self.netns.insert(*cookie, rule),
             Name::Handshake(selector) => self.handshake.insert(selector, rule),
-        }
+        };
+        self.look_at_others();
+        inserted
     }
 
     /// Takes a rule away; it decides nothing any more, but for what is being decided now.
@@ -175,12 +206,32 @@ impl Rules {
     /// Context: process context, may sleep.
     pub fn remove(&self, name: &Name) {
         match name {
-            Name::Cgroup(id) => self.cgroup.remove(id),
-            Name::Comm(comm) => self.comm.remove(comm),
-            Name::Uid(uid) => self.uid.remove(&(*uid).into()),
-            Name::Netns(cookie) => self.netns.remove(cookie),
+            Name::Who(Who::Cgroup(id)) => self.cgroup.remove(id),
+            Name::Who(Who::Comm(comm)) => self.comm.remove(comm),
+            Name::Who(Who::Uid(uid)) => self.uid.remove(&(*uid).into()),
+            Name::Who(Who::Netns(cookie)) => self.netns.remove(cookie),
             Name::Handshake(selector) => self.handshake.remove(selector),
         }
+        self.look_at_others();
+    }
+
+    /// What applies to sockets that no rule covers.
+    pub fn default_action(&self) -> Action {
+        self.default.get()
+    }
+
+    /// From the return on, `action` does.
+    pub fn set_default_action(&self, action: Action) {
+        self.default.set(action);
+        self.look_at_others();
+    }
+
+    /// After something has changed.
+    fn look_at_others(&self) {
+        let none = self.comm.is_empty() && self.uid.is_empty() && self.netns.is_empty();
+        let all = self.cgroup.get(|| ROOT, &rcu::read_lock()).is_some();
+        let others = !none || all || self.default_action() == Action::Smc;
+        self.others.store(others, Release);
     }
 
     /// How many rules are about handshakes.

@@ -44,7 +44,6 @@ fn bits(address: IpAddr) -> (u128, u8) {
 }
 
 /// The upper `len` of `width` bits.
-#[inline]
 fn mask(len: u8, width: u8) -> u128 {
     match width.checked_sub(len) {
         Some(host @ 0..=127) => u128::MAX << host,
@@ -89,28 +88,74 @@ pub struct Selector {
     pub dev: Option<Label>,
 }
 
+/// The two ends of a connection, as numbers in host order. Both addresses are of one family,
+/// and an IPv4-mapped one is an IPv4 one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ends {
+    src: u128,
+    dst: u128,
+    width: u8,
+}
+
+impl Ends {
+    /// Of an IPv4 connection.
+    #[inline]
+    pub fn v4(src: u32, dst: u32) -> Self {
+        Self {
+            src: src.into(),
+            dst: dst.into(),
+            width: 32,
+        }
+    }
+
+    /// Of what an IPv6 socket takes for its connection.
+    #[inline]
+    pub fn v6(src: u128, dst: u128) -> Self {
+        match src >> 32 {
+            0xffff => Self::v4(src as u32, dst as u32),
+            _ => Self {
+                src,
+                dst,
+                width: 128,
+            },
+        }
+    }
+
+    /// Seen from the other end.
+    #[inline]
+    pub fn swapped(self) -> Self {
+        Self {
+            src: self.dst,
+            dst: self.src,
+            ..self
+        }
+    }
+
+    /// It is an IPv4 connection.
+    #[inline]
+    pub fn are_v4(&self) -> bool {
+        self.width == 32
+    }
+}
+
 /// What is asked of a handshake, on either of its ends.
 pub trait Handshake {
-    /// The address of the side that connects. Never an IPv4-mapped one.
-    fn src(&self) -> IpAddr;
-    /// The address of the side that listens, likewise.
-    fn dst(&self) -> IpAddr;
-    /// The port it listens on, in host order.
+    /// The address of the side that connects, and of the side that listens.
+    fn ends(&self) -> Ends;
+    /// The port that is listened on, in host order.
     fn port(&self) -> u16;
     /// The device by which this host sends; asked only if a rule wants to know.
     fn dev(&self) -> Option<Label>;
 }
-
-/// Two addresses, and how many bits each has.
-type Ends = (u128, u128, u8);
 
 /// Which terms a selector has.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Shape {
     /// The bits of an address: 32 or 128; 0 if neither `src` nor `dst` is there.
     width: u8,
-    dst: Option<u8>,
-    src: Option<u8>,
+    /// One more than the length of the prefix; 0 if there is none.
+    dst: u8,
+    src: u8,
     port: bool,
     dev: bool,
 }
@@ -118,10 +163,11 @@ struct Shape {
 impl Shape {
     fn of(selector: &Selector) -> Self {
         let prefix = selector.dst.or(selector.src);
+        let len = |prefix: Option<Prefix>| prefix.map_or(0, |prefix| prefix.len + 1);
         Self {
             width: prefix.map_or(0, |prefix| bits(prefix.address).1),
-            dst: selector.dst.map(|prefix| prefix.len),
-            src: selector.src.map(|prefix| prefix.len),
+            dst: len(selector.dst),
+            src: len(selector.src),
             port: selector.port.is_some(),
             dev: selector.dev.is_some(),
         }
@@ -131,45 +177,26 @@ impl Shape {
     fn rank(&self) -> impl Ord {
         (self.dst, self.src, self.port, self.dev, self.width)
     }
-
-    /// What the shape leaves of a handshake, whose addresses are `src` and `dst` of `width`
-    /// bits, if that is of its family and known.
-    #[inline]
-    fn key(&self, (src, dst, width): Ends, handshake: &impl Handshake) -> Option<Masked> {
-        if self.width != 0 && self.width != width {
-            return None;
-        }
-        Some(Masked {
-            width: self.width,
-            dst: self.dst.map(|len| (dst & mask(len, width), len)),
-            src: self.src.map(|len| (src & mask(len, width), len)),
-            port: self.port.then(|| handshake.port()),
-            dev: match self.dev {
-                true => Some(handshake.dev()?),
-                false => None,
-            },
-        })
-    }
 }
 
 /// A selector as the table knows it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Masked {
-    width: u8,
-    dst: Option<(u128, u8)>,
-    src: Option<(u128, u8)>,
-    port: Option<u16>,
+    src: u128,
+    dst: u128,
+    shape: Shape,
+    port: u16,
     dev: Option<Label>,
 }
 
 impl From<&Selector> for Masked {
     fn from(selector: &Selector) -> Self {
-        let masked = |prefix: Prefix| (bits(prefix.address).0, prefix.len);
+        let masked = |prefix: Option<Prefix>| prefix.map_or(0, |prefix| bits(prefix.address).0);
         Self {
-            width: Shape::of(selector).width,
-            dst: selector.dst.map(masked),
-            src: selector.src.map(masked),
-            port: selector.port,
+            src: masked(selector.src),
+            dst: masked(selector.dst),
+            shape: Shape::of(selector),
+            port: selector.port.unwrap_or_default(),
             dev: selector.dev,
         }
     }
@@ -178,24 +205,59 @@ impl From<&Selector> for Masked {
 impl Key for Masked {
     #[inline]
     fn hash(&self) -> u64 {
-        let mut hash = u64::from(self.port.unwrap_or_default());
-        for (address, len) in [self.dst, self.src].into_iter().flatten() {
-            hash = label::mix(hash, address as u64 ^ (u64::from(len) << 56));
-            if self.width == 128 {
-                hash = label::mix(hash, (address >> 64) as u64);
-            }
+        let lens = (u64::from(self.shape.dst) << 16) | (u64::from(self.shape.src) << 24);
+        let mut hash = label::mix(u64::from(self.port) | lens, self.dst as u64);
+        hash = label::mix(hash, self.src as u64);
+        if self.shape.width == 128 {
+            hash = label::mix(hash, (self.dst >> 64) as u64);
+            hash = label::mix(hash, (self.src >> 64) as u64);
         }
-        label::mix(hash, self.dev.map_or(0, |dev| dev.hash()))
+        if let Some(dev) = self.dev {
+            hash = label::mix(hash, dev.hash());
+        }
+        hash
     }
 }
 
 /// A shape in use, and by how many.
 struct Used {
     shape: Shape,
+    /// The bits that are looked at, of each address.
+    src: u128,
+    dst: u128,
     by: AtomicUsize,
 }
 
 impl Used {
+    fn new(shape: Shape, by: usize) -> Self {
+        let bits = |len: u8| len.checked_sub(1).map_or(0, |len| mask(len, shape.width));
+        Self {
+            shape,
+            src: bits(shape.src),
+            dst: bits(shape.dst),
+            by: AtomicUsize::new(by),
+        }
+    }
+
+    /// What the shape leaves of a handshake between `ends`, if that is of its family and known.
+    #[inline]
+    fn key(&self, ends: Ends, handshake: &impl Handshake) -> Option<Masked> {
+        let shape = self.shape;
+        if shape.width != 0 && shape.width != ends.width {
+            return None;
+        }
+        Some(Masked {
+            src: ends.src & self.src,
+            dst: ends.dst & self.dst,
+            shape,
+            port: if shape.port { handshake.port() } else { 0 },
+            dev: match shape.dev {
+                true => Some(handshake.dev()?),
+                false => None,
+            },
+        })
+    }
+
     fn by(&self) -> usize {
         self.by.load(Relaxed)
     }
@@ -228,12 +290,13 @@ impl<V: Clone + Send + Sync + 'static> Selectors<V> {
     /// The value of the most specific selector that `handshake` meets.
     ///
     /// Context: any.
+    #[inline]
     pub fn get<'g>(&'g self, handshake: &impl Handshake, guard: &'g Guard) -> Option<&'g V> {
         let shapes = self.shapes.get(guard)?;
-        let ((src, width), (dst, _)) = (bits(handshake.src()), bits(handshake.dst()));
+        let ends = handshake.ends();
         shapes
             .iter()
-            .filter_map(|used| used.shape.key((src, dst, width), handshake))
+            .filter_map(|used| used.key(ends, handshake))
             .find_map(|key| self.table.get(|| key, guard))
     }
 
@@ -316,13 +379,7 @@ impl<V: Clone + Send + Sync + 'static> Selectors<V> {
             .chain(new.map(|new| (new, 1)))
             .chain(rest().filter(|(shape, _)| !ahead(shape)));
         let len = rest().count() + usize::from(new.is_some());
-        let shapes = Array::new(
-            len,
-            all.map(|(shape, by)| Used {
-                shape,
-                by: AtomicUsize::new(by),
-            }),
-        )?;
+        let shapes = Array::new(len, all.map(|(shape, by)| Used::new(shape, by)))?;
         self.shapes.set(Some(Shared::new(shapes)?));
         Ok(())
     }

@@ -12,7 +12,6 @@
 use kernel::configfs;
 use kernel::prelude::*;
 
-#[forbid(unsafe_code)]
 mod array;
 mod bindings;
 #[forbid(unsafe_code)]

@@ -13,7 +13,7 @@ use core::sync::atomic::{
 
 use crate::policy;
 
-/// Sockets of one family since insmod.
+/// Sockets of one family since insmod. Each is seen before it is selected.
 #[derive(Default)]
 struct Count {
     seen: AtomicU64,
@@ -23,36 +23,56 @@ struct Count {
 /// Sockets by family since insmod, counted while the hook is attached.
 #[derive(Default)]
 pub struct Stats {
-    inet: Count,
-    inet6: Count,
+    inet: [Count; 2],
     other: Count,
 }
 
 impl Stats {
-    /// Counts one request of `family` (`AF_*`), made SMC or left alone.
+    /// Counts a request of `family` (`AF_*`).
     ///
     /// Context: any; takes no lock.
-    pub fn count(&self, family: i32, selected: bool) {
-        let count = match family {
-            policy::AF_INET => &self.inet,
-            policy::AF_INET6 => &self.inet6,
-            _ => &self.other,
-        };
-        if selected {
-            count.selected.fetch_add(1, Relaxed);
+    #[inline]
+    pub fn seen(&self, family: i32) {
+        match family {
+            policy::AF_INET | policy::AF_INET6 => self.seen_inet(family),
+            _ => {
+                self.other.seen.fetch_add(1, Relaxed);
+            }
         }
-        count.seen.fetch_add(1, Relaxed);
+    }
+
+    /// The same of `AF_INET` or `AF_INET6`.
+    ///
+    /// Context: any; takes no lock.
+    #[inline]
+    pub fn seen_inet(&self, family: i32) {
+        self.inet(family).seen.fetch_add(1, Relaxed);
+    }
+
+    /// Counts that one of `family`, `AF_INET` or `AF_INET6`, is made SMC, which was seen before.
+    ///
+    /// Context: any; takes no lock.
+    #[inline]
+    pub fn selected(&self, family: i32) {
+        self.inet(family).selected.fetch_add(1, Relaxed);
+    }
+
+    /// That of `AF_INET` or `AF_INET6`.
+    #[inline]
+    fn inet(&self, family: i32) -> &Count {
+        let [inet, inet6] = &self.inet;
+        match family {
+            policy::AF_INET6 => inet6,
+            _ => inet,
+        }
     }
 }
 
 impl fmt::Display for Stats {
     /// A line a family: `inet seen 3 selected 2 left 1`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let families = [
-            ("inet", &self.inet),
-            ("inet6", &self.inet6),
-            ("other", &self.other),
-        ];
+        let [inet, inet6] = &self.inet;
+        let families = [("inet", inet), ("inet6", inet6), ("other", &self.other)];
         for (name, count) in families {
             let selected = count.selected.load(Relaxed);
             let seen = count.seen.load(Relaxed).max(selected);

@@ -30,8 +30,6 @@ use crate::trace::Rewrite;
 #[pin_data]
 pub struct Switch {
     rules: Arc<Rules>,
-    /// What the hook has seen.
-    pub stats: Arc<Stats>,
     #[pin]
     attached: Mutex<Attached>,
 }
@@ -41,7 +39,7 @@ struct Attached {
     /// How many say `smc`, of the rules about tasks and of `default`.
     say_smc: usize,
     /// Attached while any does.
-    hook: Option<Pin<KBox<Rewrite<hook::Creation>>>>,
+    hook: Option<Pin<KBox<Rewrite<Rules>>>>,
     /// Published while there is a rule about handshakes, whatever it says.
     handshake: Publication<Arc<Rules>>,
 }
@@ -55,7 +53,6 @@ impl Switch {
     pub fn new() -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             rules: Arc::new(Rules::default(), GFP_KERNEL)?,
-            stats: Arc::new(Stats::default(), GFP_KERNEL)?,
             attached <- new_mutex!(Attached {
                 say_smc: 0,
                 hook: None,
@@ -69,9 +66,14 @@ impl Switch {
         see(&self.attached.lock().handshake)
     }
 
+    /// What the hook has seen.
+    pub fn stats(&self) -> &Stats {
+        &self.rules.stats
+    }
+
     /// What becomes of sockets that no rule covers.
     pub fn default(&self) -> Action {
-        self.rules.default.get()
+        self.rules.default_action()
     }
 
     /// From the return on, each socket that no rule covers is `action`.
@@ -82,7 +84,7 @@ impl Switch {
     pub fn set_default(&self, action: Action) -> Result {
         let mut attached = self.attached.lock();
         self.say(&mut attached, self.default(), action)?;
-        self.rules.default.set(action);
+        self.rules.set_default_action(action);
         Ok(())
     }
 
@@ -151,7 +153,7 @@ impl Switch {
         if say_smc == 0 {
             attached.hook = None;
         } else if attached.hook.is_none() {
-            attached.hook = Some(hook::attach(self.rules.clone(), self.stats.clone())?);
+            attached.hook = Some(hook::attach(self.rules.clone())?);
         }
         attached.say_smc = say_smc;
         Ok(())

@@ -6,7 +6,6 @@
 //! `array`. A look-up costs the same however many entries there are, and mostly ends at an
 //! empty bucket when there is nothing to be found. Removing needs no memory.
 
-use core::iter;
 use core::sync::atomic::{
     AtomicUsize,
     Ordering, //
@@ -14,7 +13,7 @@ use core::sync::atomic::{
 
 use crate::array::{
     AllocError,
-    Array, //
+    Slots, //
 };
 use crate::rcu::{
     self,
@@ -43,38 +42,43 @@ struct Entry<K: Key, V: Clone + Send + Sync + 'static> {
     next: Published<Entry<K, V>>,
 }
 
-/// A power of two of lists.
-struct Buckets<K: Key, V: Clone + Send + Sync + 'static> {
-    /// By how much a hash is shifted to become an index.
-    shift: u32,
-    lists: Array<Published<Entry<K, V>>>,
+impl<K: Key, V: Clone + Send + Sync + 'static> Entry<K, V> {
+    /// The value of `key`, if that is in the list which begins here.
+    #[inline]
+    fn find<'g>(&'g self, key: &K, guard: &'g Guard) -> Option<&'g V> {
+        let mut entry = self;
+        while entry.key != *key {
+            entry = entry.next.get(guard)?;
+        }
+        Some(&entry.value)
+    }
 }
 
-/// The fewest buckets, a power of two; at least two, so that no shift is by all of a word.
-const FEWEST: usize = 16;
+/// A power of two of lists.
+struct Buckets<K: Key, V: Clone + Send + Sync + 'static>(Slots<Published<Entry<K, V>>>);
+
+/// The fewest buckets there are, a power of two, and as such: a page of them. A key finds its
+/// list empty though few share them.
+const FEWEST_BITS: u32 = 9;
 /// How many buckets there are at least for each entry.
 const BUCKETS_PER_ENTRY: usize = 4;
 
 impl<K: Key, V: Clone + Send + Sync + 'static> Buckets<K, V> {
-    fn new(len: usize) -> Result<Shared<Self>, AllocError> {
-        Shared::new(Self {
-            shift: u64::BITS - len.trailing_zeros(),
-            lists: Array::new(len, iter::repeat_with(|| Published::new(None)))?,
-        })
+    fn new(bits: u32) -> Result<Shared<Self>, AllocError> {
+        Shared::new(Self(Slots::new(bits, || Published::new(None))?))
     }
 
     /// The list where `key` is, if it is anywhere.
     #[inline]
-    fn list(&self, key: &K) -> Option<&Published<Entry<K, V>>> {
-        self.lists.get((key.hash() >> self.shift) as usize)
+    fn list(&self, key: &K) -> &Published<Entry<K, V>> {
+        self.0.view().of(key.hash())
     }
 
     /// Puts an entry at the head of its list.
     fn push(&self, key: K, value: V) -> Result<(), AllocError> {
-        if let Some(list) = self.list(&key) {
-            let next = Published::new(list.share());
-            list.set(Some(Shared::new(Entry { key, value, next })?));
-        }
+        let list = self.list(&key);
+        let next = Published::new(list.share());
+        list.set(Some(Shared::new(Entry { key, value, next })?));
         Ok(())
     }
 }
@@ -99,7 +103,7 @@ impl From<AllocError> for Refused {
 /// Any number of readers at any time. Writers exclude each other by a lock of the caller's;
 /// two at once may lose an entry, but nothing else.
 pub struct Table<K: Key, V: Clone + Send + Sync + 'static> {
-    /// Nothing until the first insertion.
+    /// Nothing while there are no entries.
     buckets: Published<Buckets<K, V>>,
     len: AtomicUsize,
 }
@@ -129,28 +133,36 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Table<K, V> {
     /// Context: any.
     #[inline]
     pub fn get<'g>(&'g self, key: impl FnOnce() -> K, guard: &'g Guard) -> Option<&'g V> {
-        self.first(|| iter::once_with(key), guard)
+        let buckets = self.buckets.get(guard)?;
+        let key = key();
+        buckets.list(&key).get(guard)?.find(&key, guard)
     }
 
     /// The value of the first of the keys that `keys` gives to have one.
     ///
     /// Context: any.
-    #[inline]
     pub fn first<'g, I>(&'g self, keys: impl FnOnce() -> I, guard: &'g Guard) -> Option<&'g V>
     where
         I: Iterator<Item = K>,
     {
-        let buckets = self.buckets.get(guard).filter(|_| !self.is_empty())?;
-        for key in keys() {
-            let mut list = buckets.list(&key)?;
-            while let Some(entry) = list.get(guard) {
-                if entry.key == key {
-                    return Some(&entry.value);
-                }
-                list = &entry.next;
-            }
-        }
-        None
+        let buckets = self.buckets.get(guard)?;
+        keys().find_map(|key| buckets.list(&key).get(guard)?.find(&key, guard))
+    }
+
+    /// Whether any of these keys may have a value. If not, that is certain, and was found out
+    /// faster than by looking for it.
+    ///
+    /// Context: any.
+    #[inline]
+    pub fn may_have<I>(&self, keys: impl FnOnce() -> I, guard: &Guard) -> bool
+    where
+        I: Iterator<Item = K>,
+    {
+        self.buckets.get(guard).is_some_and(|buckets| {
+            // Looked at once, not for each key.
+            let lists = buckets.0.view();
+            keys().any(|key| lists.of(key.hash()).get(guard).is_some())
+        })
     }
 
     /// Adds an entry; readers find it from now on.
@@ -166,11 +178,11 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Table<K, V> {
         }
         let wanted = (self.len() + 1) * BUCKETS_PER_ENTRY;
         let buckets = match self.buckets.share() {
-            Some(enough) if enough.lists.len() >= wanted => enough,
+            Some(enough) if enough.0.len() >= wanted => enough,
             // Where the memory for more is not to be had, longer lists will do.
             Some(few) => self.grow(&few).unwrap_or(few),
             None => {
-                let first = Buckets::new(FEWEST)?;
+                let first = Buckets::new(FEWEST_BITS)?;
                 self.buckets.set(Some(first));
                 self.buckets.share().ok_or(Refused::NoMemory)?
             }
@@ -183,8 +195,8 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Table<K, V> {
     /// Twice as many buckets, with all that is in `old`. Readers are in the one or in the
     /// other, and find the same.
     fn grow(&self, old: &Buckets<K, V>) -> Result<Shared<Buckets<K, V>>, AllocError> {
-        let new = Buckets::new(old.lists.len() * 2)?;
-        for list in old.lists.iter() {
+        let new = Buckets::new(old.0.bits() + 1)?;
+        for list in old.0.iter() {
             let mut entry = list.share();
             while let Some(this) = entry {
                 new.push(this.key.clone(), this.value.clone())?;
@@ -203,9 +215,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Table<K, V> {
         let Some(buckets) = self.buckets.share() else {
             return;
         };
-        let Some(list) = buckets.list(key) else {
-            return;
-        };
+        let list = buckets.list(key);
         let mut before: Option<Shared<Entry<K, V>>> = None;
         loop {
             let place = before.as_ref().map_or(list, |entry| &entry.next);
@@ -218,7 +228,10 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Table<K, V> {
             }
             before = Some(entry);
         }
-        self.len
-            .store(self.len().saturating_sub(1), Ordering::Relaxed);
+        let left = self.len().saturating_sub(1);
+        self.len.store(left, Ordering::Relaxed);
+        if left == 0 {
+            self.buckets.set(None);
+        }
     }
 }

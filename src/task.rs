@@ -5,6 +5,8 @@
 //! C headers: `include/linux/sched.h`, `include/linux/cgroup-defs.h`,
 //! `include/net/net_namespace.h`.
 
+use core::marker::PhantomData;
+
 use kernel::bindings::{
     capable,
     cgroup,
@@ -12,13 +14,12 @@ use kernel::bindings::{
     CAP_NET_ADMIN,
     PF_IO_WORKER, //
 };
-use kernel::current;
 use kernel::prelude::*;
-use kernel::sync::rcu;
 
 use crate::bindings;
 use crate::label::Label;
 use crate::net::netns;
+use crate::rcu;
 use crate::rules;
 
 /// Whether the current task may administer networks, in the initial user namespace: `root` of
@@ -42,21 +43,34 @@ pub fn may_administer() -> Result {
 /// # Invariants
 ///
 /// The pointer is that of the current task, and the guard holds what the task points to.
+#[derive(Clone, Copy)]
 pub struct Current<'g> {
     task: *const task_struct,
-    _guard: &'g rcu::Guard,
+    _guard: PhantomData<&'g rcu::Guard>,
 }
 
 impl Current<'_> {
-    /// Calls `ask` with the current task.
+    /// Calls `ask` with the current task, and with preemption off: it must be short.
     ///
     /// Context: process context, with preemption possibly off; does not sleep.
     #[inline]
-    pub fn with<T>(ask: impl FnOnce(&Current<'_>, &rcu::Guard) -> T) -> T {
-        let (task, guard) = (current!().as_ptr().cast_const(), &rcu::read_lock());
+    pub fn with<T>(ask: impl FnOnce(Current<'_>, &rcu::Guard) -> T) -> T {
+        // SAFETY: An FFI call without requirements.
+        let task = unsafe { bindings::smcify_current_enter() };
+        // SAFETY: It has just been locked, and `ask` cannot keep this until it is unlocked: RCU
+        // waits for code with preemption off as for that which holds the lock.
+        let guard = unsafe { rcu::held() };
         // INVARIANT: `ask` returns before this task does anything else.
-        let _guard = guard;
-        ask(&Current { task, _guard }, guard)
+        let answer = ask(
+            Current {
+                task: task.cast(),
+                _guard: PhantomData,
+            },
+            guard,
+        );
+        // SAFETY: It was entered above.
+        unsafe { bindings::smcify_current_leave() };
+        answer
     }
 }
 
@@ -67,13 +81,13 @@ impl rules::Task for Current<'_> {
         // grace period when the task is moved to others.
         let own = unsafe { (*(*self.task).cgroups).dfl_cgrp };
         // SAFETY: A `css_set` holds its cgroups.
-        let left = unsafe { (*own).level } as usize + 1;
+        let left = unsafe { (*own).level } as usize;
         Cgroups {
             // SAFETY: The offset is that of a member.
             ancestors: unsafe { own.byte_add(bindings::smcify_offset_CGROUP_ANCESTORS as usize) }
                 .cast(),
             left,
-            _task: self,
+            _task: PhantomData,
         }
     }
 
@@ -107,15 +121,16 @@ impl rules::Task for Current<'_> {
     }
 }
 
-/// The ids of a cgroup and of those above it, the root's last.
+/// The ids of a cgroup and of those above it but the root.
 ///
 /// # Invariants
 ///
-/// `ancestors` points to at least `left` cgroups, which are held while the task is borrowed.
+/// `ancestors` points to more than `left` cgroups, the root first, which are held while the task
+/// is borrowed.
 struct Cgroups<'t, 'g> {
     ancestors: *const *const cgroup,
     left: usize,
-    _task: &'t Current<'g>,
+    _task: PhantomData<&'t Current<'g>>,
 }
 
 impl Iterator for Cgroups<'_, '_> {
@@ -123,9 +138,10 @@ impl Iterator for Cgroups<'_, '_> {
 
     #[inline]
     fn next(&mut self) -> Option<u64> {
+        let level = self.left;
         // INVARIANT: One less.
-        self.left = self.left.checked_sub(1)?;
+        self.left = level.checked_sub(1)?;
         // SAFETY: By the type invariant. A cgroup holds its node and its ancestors.
-        Some(unsafe { (*(**self.ancestors.add(self.left)).kn).id })
+        Some(unsafe { (*(**self.ancestors.add(level)).kn).id })
     }
 }

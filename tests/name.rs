@@ -4,7 +4,7 @@
 
 use proptest::prelude::*;
 use smcify::label::Label;
-use smcify::name::Name;
+use smcify::name::{Name, Who};
 use smcify::selector::{Prefix, Selector};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -33,18 +33,31 @@ fn prefixes() -> impl Strategy<Value = (IpAddr, u8)> {
 }
 
 proptest! {
+    /// What follows the first NUL of a field is not part of the name.
+    #[test]
+    fn a_name_ends_at_its_first_nul(field in prop::array::uniform16(prop_oneof![
+        Just(0_u8), Just(1_u8), Just(0x80_u8), any::<u8>()
+    ])) {
+        let mut expected = field;
+        let end = field.iter().position(|byte| *byte == 0).unwrap_or(field.len());
+        expected[end..].fill(0);
+        prop_assert!(Label::from_field(field) == Label::from_field(expected));
+        let named = Label::new(&field[..end]);
+        prop_assert!(end == 0 || end == field.len() || named == Some(Label::from_field(field)));
+    }
+
     #[test]
     fn numbers_are_read_back(id in 1..=u64::MAX, uid in 0..u32::MAX) {
-        prop_assert_eq!(read(&format!("cgroup:{id}")), Some(Name::Cgroup(id)));
-        prop_assert_eq!(read(&format!("netns:{id}")), Some(Name::Netns(id)));
-        prop_assert_eq!(read(&format!("uid:{uid}")), Some(Name::Uid(uid)));
+        prop_assert_eq!(read(&format!("cgroup:{id}")), Some(Name::Who(Who::Cgroup(id))));
+        prop_assert_eq!(read(&format!("netns:{id}")), Some(Name::Who(Who::Netns(id))));
+        prop_assert_eq!(read(&format!("uid:{uid}")), Some(Name::Who(Who::Uid(uid))));
     }
 
     #[test]
     fn task_names_are_read_back(name in "[^\\x00/]{1,15}") {
         let label = Label::new(name.as_bytes());
         prop_assert_eq!(label.is_some(), name.len() < 16);
-        prop_assert_eq!(read(&format!("comm:{name}")), label.map(Name::Comm));
+        prop_assert_eq!(read(&format!("comm:{name}")), label.map(|it| Name::Who(Who::Comm(it))));
     }
 
     #[test]

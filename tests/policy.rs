@@ -3,7 +3,7 @@
 //! Host: the decision, against one written the other way round.
 
 use proptest::prelude::*;
-use smcify::policy::{Action, Request, protocol_for};
+use smcify::policy::{Action, Request};
 
 /// The requests of `socket(2)` that end in `tcp_v4_init_sock()` or `tcp_v6_init_sock()`,
 /// from the tables of `inet_create()` and `inet6_create()`.
@@ -38,18 +38,18 @@ fn requests() -> impl Strategy<Value = Request> {
     })
 }
 
+#[test]
+fn an_action_is_a_protocol_or_none() {
+    assert_eq!(Action::Smc.protocol(), Some(256));
+    assert_eq!(Action::Tcp.protocol(), None);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(10_000))]
 
     #[test]
     fn smc_is_chosen_where_tcp_would_be(request in requests()) {
-        let chosen = protocol_for(&request, || Action::Smc);
-        prop_assert_eq!(chosen, reaches_tcp(&request).then_some(256));
-    }
-
-    #[test]
-    fn nothing_is_chosen_when_default_is_tcp(request in requests()) {
-        prop_assert_eq!(protocol_for(&request, || Action::Tcp), None);
+        prop_assert_eq!(request.is_tcp(), reaches_tcp(&request));
     }
 
     #[test]

@@ -9,7 +9,10 @@ fn a_line_a_family() {
     let stats = Stats::default();
     for (family, selected, times) in [(2, true, 3), (2, false, 1), (10, true, 2), (1, false, 5)] {
         for _ in 0..times {
-            stats.count(family, selected);
+            stats.seen(family);
+            if selected {
+                stats.selected(family);
+            }
         }
     }
     assert_eq!(

@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 use smcify::label::Label;
 use smcify::rcu;
-use smcify::selector::{Handshake, Prefix, Selector, Selectors};
+use smcify::selector::{Ends, Handshake, Prefix, Selector, Selectors};
 use smcify::table::{Refused, Table};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -60,6 +60,9 @@ proptest! {
             prop_assert_eq!(table.get(|| *key, &guard), Some(value));
         }
         let keys: Vec<u64> = changes.iter().map(Change::key).collect();
+        let may_have = table.may_have(|| keys.iter().copied(), &guard);
+        prop_assert!(may_have || keys.iter().all(|key| !map.contains_key(key)));
+        prop_assert!(!may_have || !map.is_empty());
         let first = keys.iter().find_map(|key| map.get(key));
         prop_assert_eq!(table.first(|| keys.iter().copied(), &guard), first);
     }
@@ -75,12 +78,12 @@ struct Syn {
 }
 
 impl Handshake for Syn {
-    fn src(&self) -> IpAddr {
-        self.src
-    }
-
-    fn dst(&self) -> IpAddr {
-        self.dst
+    fn ends(&self) -> Ends {
+        match (self.src, self.dst) {
+            (IpAddr::V4(src), IpAddr::V4(dst)) => Ends::v4(src.into(), dst.into()),
+            (IpAddr::V6(src), IpAddr::V6(dst)) => Ends::v6(src.into(), dst.into()),
+            mixed => panic!("no connection is between {mixed:?}"),
+        }
     }
 
     fn port(&self) -> u16 {

@@ -43,6 +43,8 @@ pub enum Command {
     Proof,
     /// Run real programs with TCP and under smcify, and compare with docs/compatibility.md.
     Interop(Interop),
+    /// Measure what smcify costs, beside what else there is; writes bench/index.html.
+    Bench(Bench),
     /// Run the scenarios under virtme-ng.
     Vng(Check),
     /// Check format and lints of everything in Rust, in user space and kernel.
@@ -54,11 +56,11 @@ pub enum Command {
 /// What is common to all guests.
 #[derive(Args, Clone, Debug)]
 pub struct Machine {
-    /// `fixed` (7.2.12), `vulnerable` (6.16.12), `plain` (7.2.12 without debugging) or the build directory of a Rust-enabled kernel.
+    /// `fixed` (7.2.12), `vulnerable` (6.16.12), `plain`, `plain-vulnerable` (the same without debugging) or the build directory of a Rust-enabled kernel.
     #[arg(
         long,
         default_value = "fixed",
-        value_name = "fixed|vulnerable|plain|DIR"
+        value_name = "fixed|vulnerable|plain|plain-vulnerable|DIR"
     )]
     pub kernel: KernelName,
     /// Leave loading smcify.ko to CMD; it lies in /modules.
@@ -117,7 +119,7 @@ pub struct Check {
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
     /// Only on this kernel.
-    #[arg(long, value_name = "fixed|vulnerable|plain|DIR")]
+    #[arg(long, value_name = "fixed|vulnerable|plain|plain-vulnerable|DIR")]
     pub kernel: Option<KernelName>,
 }
 
@@ -142,9 +144,19 @@ pub struct Cocci {
 }
 
 #[derive(Args, Debug)]
+pub struct Bench {
+    /// The build directory of a Rust-enabled kernel; without it, the lab's two without debugging.
+    #[arg(value_name = "KDIR")]
+    pub kdir: Option<PathBuf>,
+    /// Only these parts: sockets, others, depth, connections, handshake, life, rules-KIND.
+    #[arg(long, value_name = "PART")]
+    pub only: Vec<String>,
+}
+
+#[derive(Args, Debug)]
 pub struct Setup {
     /// Only this kernel; without it, the two of the check.
-    #[arg(long, value_name = "fixed|vulnerable|plain|DIR")]
+    #[arg(long, value_name = "fixed|vulnerable|plain|plain-vulnerable|DIR")]
     pub kernel: Option<KernelName>,
 }
 
@@ -154,6 +166,7 @@ pub enum KernelName {
     Fixed,
     Vulnerable,
     Plain,
+    PlainVulnerable,
     Dir(PathBuf),
 }
 
@@ -165,6 +178,7 @@ impl FromStr for KernelName {
             "fixed" => KernelName::Fixed,
             "vulnerable" => KernelName::Vulnerable,
             "plain" => KernelName::Plain,
+            "plain-vulnerable" => KernelName::PlainVulnerable,
             dir => KernelName::Dir(dir.into()),
         })
     }
@@ -176,6 +190,7 @@ impl fmt::Display for KernelName {
             KernelName::Fixed => f.pad("fixed"),
             KernelName::Vulnerable => f.pad("vulnerable"),
             KernelName::Plain => f.pad("plain"),
+            KernelName::PlainVulnerable => f.pad("plain-vulnerable"),
             KernelName::Dir(dir) => write!(f, "{}", dir.display()),
         }
     }
@@ -196,6 +211,7 @@ impl KernelName {
             KernelName::Fixed => Kernel::Fixed,
             KernelName::Vulnerable => Kernel::Vulnerable,
             KernelName::Plain => Kernel::Plain,
+            KernelName::PlainVulnerable => Kernel::PlainVulnerable,
             KernelName::Dir(dir) => Kernel::Dir(dir.clone()),
         }
     }
@@ -206,6 +222,7 @@ impl KernelName {
             KernelName::Fixed | KernelName::Dir(_) => "fixed",
             KernelName::Vulnerable => "vulnerable",
             KernelName::Plain => "plain",
+            KernelName::PlainVulnerable => "plain-vulnerable",
         }
     }
 }

@@ -2,6 +2,7 @@
 //! The lab: boots smcify in QEMU guests, watches their kernel log, reports.
 
 mod args;
+mod bench;
 mod boot;
 mod check;
 mod cocci;
@@ -9,6 +10,7 @@ mod compile_fail;
 mod content;
 mod demo;
 mod expect;
+mod facts;
 mod ground;
 mod host;
 mod image;
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         Command::Demo => demo::demo(),
         Command::Proof => proof::proof(),
         Command::Interop(args) => interop::interop(&args),
+        Command::Bench(args) => bench::bench(&args),
         Command::Vng(args) => vng::vng(&args),
         Command::Lint => lint::lint(),
         Command::Setup(args) => run::setup(&args),

@@ -17,6 +17,8 @@ use setup::Root;
 
 use crate::args::KernelName;
 use crate::expect;
+use crate::facts::Fact;
+use crate::facts::facts;
 use crate::ground::Bench;
 use crate::ground::Ground;
 use crate::ktap;
@@ -81,7 +83,7 @@ pub fn proof() -> Result<u8> {
         }
     }
     let page = Page {
-        facts: facts(&ground.root, &bench, survived)?,
+        facts: made_with(&ground.root, &bench, survived)?,
         config: KERNEL.kernel().fragments()?,
         rows,
         good: tally.good(),
@@ -184,14 +186,8 @@ fn run(listed: &Listed, wents: &[Went]) -> Result<Run> {
     })
 }
 
-/// What the page was made with: a name and a value each.
-fn facts(root: &Root, bench: &Bench, survived: bool) -> Result<Vec<(&'static str, String)>> {
-    let said = |program: &str, arguments: &[&str]| -> Result<String> {
-        let output = root.command(program).args(arguments).output();
-        let output = output.with_context(|| format!("cannot run {program}"))?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        Ok(text.lines().next().unwrap_or_default().to_string())
-    };
+/// What the page was made with.
+fn made_with(root: &Root, bench: &Bench, survived: bool) -> Result<Vec<Fact>> {
     let accel = match bench.accel {
         Accel::Kvm => "KVM",
         Accel::Tcg => "TCG, which emulates the processor",
@@ -200,14 +196,13 @@ fn facts(root: &Root, bench: &Bench, survived: bool) -> Result<Vec<(&'static str
         true => "no complaint of the kernel, and the listener went on serving",
         false => "not survived: see the output of the command",
     };
-    Ok(vec![
-        ("Date", said("date", &["-u", "+%-d %B %Y, %H:%M UTC"])?),
-        ("Kernel", format!("Linux {}", bench.built.release)),
-        ("smcify", env!("CARGO_PKG_VERSION").to_string()),
-        ("C compiler", said("clang-19", &["--version"])?),
-        ("Rust compiler", said("rustc", &["--version"])?),
-        ("Emulator", said("qemu-system-x86_64", &["--version"])?),
+    let mut all = facts(
+        root,
+        vec![("Kernel", format!("Linux {}", bench.built.release))],
+    )?;
+    all.extend([
         ("Guests", format!("2 processors, 2 GiB, by {accel}")),
         ("10,000 malformed CLC Proposals", outcome.to_string()),
-    ])
+    ]);
+    Ok(all)
 }

@@ -39,6 +39,8 @@ pub enum Kernel {
     Vulnerable,
     /// Linux 7.2 without any debugging: for what is measured, and for what takes long.
     Plain,
+    /// Linux 6.16 without any debugging: for what is measured of the ULP that 7.0 removed.
+    PlainVulnerable,
     /// The user's own build: the directory given to `make O=`, or a source tree
     /// that was built in place.
     Dir(PathBuf),
@@ -89,6 +91,12 @@ const PLAIN: Recipe = Recipe {
     fragments: &["kernel.config", "fixed.config", "plain.config"],
 };
 
+const PLAIN_VULNERABLE: Recipe = Recipe {
+    name: "plain-vulnerable",
+    source: source::VULNERABLE,
+    fragments: &["kernel.config", "vulnerable.config", "plain.config"],
+};
+
 impl Kernel {
     /// The names of the steps that [`kernel`] may take.
     pub(crate) fn steps(&self) -> Vec<String> {
@@ -107,6 +115,7 @@ impl Kernel {
             Kernel::Fixed => FIXED.name.to_string(),
             Kernel::Vulnerable => VULNERABLE.name.to_string(),
             Kernel::Plain => PLAIN.name.to_string(),
+            Kernel::PlainVulnerable => PLAIN_VULNERABLE.name.to_string(),
         }
     }
 
@@ -122,6 +131,7 @@ impl Kernel {
             Kernel::Fixed => Some(FIXED),
             Kernel::Vulnerable => Some(VULNERABLE),
             Kernel::Plain => Some(PLAIN),
+            Kernel::PlainVulnerable => Some(PLAIN_VULNERABLE),
             Kernel::Dir(_) => None,
         }
     }

@@ -5,11 +5,6 @@
 //!
 //! C headers: `include/net/sock.h`, `include/net/inet_sock.h`.
 
-use core::net::{
-    IpAddr,
-    Ipv4Addr,
-    Ipv6Addr, //
-};
 use core::ptr::NonNull;
 
 use kernel::sync::rcu;
@@ -22,6 +17,7 @@ use super::{
 };
 use crate::bindings;
 use crate::policy::AF_INET6;
+use crate::selector::Ends;
 
 /// A request to a listener, `struct inet_request_sock`.
 ///
@@ -47,10 +43,8 @@ enum Segment<'c> {
 /// Both hosts call the same end by the same name, unless something on the way translates
 /// addresses. One that an IPv6 socket makes to an IPv4-mapped address is an IPv4 one.
 pub struct Connection<'c> {
-    /// The address of the side that connects.
-    pub src: IpAddr,
-    /// The address of the side that listens.
-    pub dst: IpAddr,
+    /// The addresses of the side that connects and of the side that listens.
+    pub ends: Ends,
     /// The port of the side that listens, in host order.
     pub port: u16,
     segment: Segment<'c>,
@@ -62,16 +56,16 @@ impl<'c> Connection<'c> {
     /// # Safety
     ///
     /// `sock` must be a TCP socket that is connecting, and that the caller owns for `'c`.
+    #[inline]
     pub(super) unsafe fn of_syn(sock: &'c Sock) -> Self {
         let common = sock.as_ptr().cast();
         // SAFETY: A `struct sock` begins with its `sock_common`, and its owner alone changes
         // that.
-        let (src, dst) = unsafe { ends(common) };
+        let ends = unsafe { ends(common) };
         // SAFETY: As above. The port is the second half of a pair.
         let port = unsafe { (*common).__bindgen_anon_3.__bindgen_anon_1.skc_dport };
         Self {
-            src,
-            dst,
+            ends,
             port: u16::from_be(port),
             segment: Segment::Syn(sock),
         }
@@ -83,18 +77,18 @@ impl<'c> Connection<'c> {
     ///
     /// `request` must be one to `listener`, a TCP socket, and stay alive for `'c`, with its
     /// addresses and ports set.
+    #[inline]
     pub(super) unsafe fn of_syn_ack(
         listener: &'c Sock,
         request: *const bindings::inet_request_sock,
     ) -> Self {
         let common = request.cast();
         // SAFETY: An `inet_request_sock` begins with a `sock_common`, which stays as it is.
-        let (dst, src) = unsafe { ends(common) };
+        let ends = unsafe { ends(common) }.swapped();
         // SAFETY: As above.
         let port = unsafe { (*common).__bindgen_anon_3.__bindgen_anon_1.skc_num };
         Self {
-            src,
-            dst,
+            ends,
             port,
             // SAFETY: `Request` is transparent, and by the safety requirement it stays.
             segment: unsafe {
@@ -128,9 +122,9 @@ impl<'c> Connection<'c> {
         request: &Request,
         guard: &'g rcu::Guard,
     ) -> Option<&'g NetDevice> {
-        let route = match self.src {
-            IpAddr::V4(_) => bindings::smcify_route4,
-            IpAddr::V6(_) => bindings::smcify_route6,
+        let route = match self.ends.are_v4() {
+            true => bindings::smcify_route4,
+            false => bindings::smcify_route6,
         };
         // SAFETY: Both are alive, and the request is one to the listener.
         let dst = NonNull::new(unsafe { route(listener.as_ptr(), request.0.get()) })?;
@@ -143,12 +137,13 @@ impl<'c> Connection<'c> {
     }
 }
 
-/// The own address and the peer's.
+/// From the own address to the peer's.
 ///
 /// # Safety
 ///
 /// `common` must be alive, and nobody may be changing its addresses.
-unsafe fn ends(common: *const bindings::sock_common) -> (IpAddr, IpAddr) {
+#[inline]
+unsafe fn ends(common: *const bindings::sock_common) -> Ends {
     // SAFETY: By the safety requirement.
     if i32::from(unsafe { (*common).skc_family }) == AF_INET6 {
         #[cfg(CONFIG_IPV6)]
@@ -160,14 +155,13 @@ unsafe fn ends(common: *const bindings::sock_common) -> (IpAddr, IpAddr) {
                     (*common).skc_v6_daddr.in6_u.u6_addr8,
                 )
             };
-            return (
-                Ipv6Addr::from(own).to_canonical(),
-                Ipv6Addr::from(peer).to_canonical(),
-            );
+            return Ends::v6(u128::from_be_bytes(own), u128::from_be_bytes(peer));
         }
     }
     // SAFETY: By the safety requirement. The addresses are a pair.
     let pair = unsafe { (*common).__bindgen_anon_1.__bindgen_anon_1 };
-    let v4 = |address: u32| IpAddr::V4(Ipv4Addr::from(address.to_ne_bytes()));
-    (v4(pair.skc_rcv_saddr), v4(pair.skc_daddr))
+    Ends::v4(
+        u32::from_be(pair.skc_rcv_saddr),
+        u32::from_be(pair.skc_daddr),
+    )
 }

@@ -20,7 +20,6 @@ use core::sync::atomic::{
 
 use kernel::error::to_result;
 use kernel::prelude::*;
-use kernel::sync::rcu;
 use kernel::types::Opaque;
 
 use super::{
@@ -35,6 +34,7 @@ use crate::handshake::{
 };
 use crate::label::Label;
 use crate::log;
+use crate::rcu;
 use crate::THIS_MODULE;
 
 /// Whether the kernel has the hook.
@@ -213,13 +213,14 @@ impl<J: Judge> HsCtrl<J> {
     ///
     /// Called by the kernel for a control of a `Self` only, as its header says.
     unsafe extern "C" fn syn_option(tp: *mut bindings::tcp_sock) -> c_int {
-        let guard = rcu::read_lock();
+        // SAFETY: By the context.
+        let guard = unsafe { rcu::held() };
         // SAFETY: A `tcp_sock` begins with its `sock`, which the caller owns.
         let connection = unsafe { Connection::of_syn(Sock::from_raw(tp.cast())) };
         // SAFETY: A place had ours, when the caller looked under RCU.
-        unsafe { Self::published(&guard) }
+        unsafe { Self::published(guard) }
             .judge
-            .smc(&connection, &guard)
+            .smc(&connection, guard)
             .into()
     }
 
@@ -236,14 +237,15 @@ impl<J: Judge> HsCtrl<J> {
         tp: *const bindings::tcp_sock,
         ireq: *mut bindings::inet_request_sock,
     ) -> c_int {
-        let guard = rcu::read_lock();
+        // SAFETY: By the context.
+        let guard = unsafe { rcu::held() };
         // SAFETY: A `tcp_sock` begins with its `sock`; both it and the request are the
         // caller's, who is about to send the SYN-ACK, so the addresses are known.
         let connection = unsafe { Connection::of_syn_ack(Sock::from_raw(tp.cast()), ireq) };
         // SAFETY: A place had ours, when the caller looked under RCU.
-        unsafe { Self::published(&guard) }
+        unsafe { Self::published(guard) }
             .judge
-            .smc(&connection, &guard)
+            .smc(&connection, guard)
             .into()
     }
 

@@ -10,6 +10,7 @@
 //! C header: `include/linux/ftrace.h`.
 
 use kernel::prelude::*;
+use kernel::sync::Arc;
 use kernel::types::Opaque;
 
 use super::ops;
@@ -22,7 +23,7 @@ pub trait Handler: Send + Sync {
     ///
     /// Context: that of the traced function's caller, with preemption possibly off:
     /// must not sleep, nor call a function that is traced by the same [`Rewrite`].
-    fn call(&self, arguments: &mut Arguments<'_>);
+    fn call(&self, arguments: Arguments<'_>);
 }
 
 /// Functions whose calls go through a [`Handler`] first, from the end of the
@@ -30,10 +31,11 @@ pub trait Handler: Send + Sync {
 ///
 /// # Invariants
 ///
-/// `ops` is registered, and its `private` points to `handler`.
+/// `ops` is registered, and its `private` points to what `_handler` keeps: a call finds that
+/// with one load.
 #[pin_data(PinnedDrop)]
 pub struct Rewrite<H: Handler> {
-    handler: H,
+    _handler: Arc<H>,
     #[pin]
     ops: Opaque<bindings::ftrace_ops>,
 }
@@ -56,16 +58,15 @@ impl<H: Handler> Rewrite<H> {
     /// - `ENOMEM`.
     ///
     /// Context: process context, may sleep.
-    pub fn new(functions: &'static [&'static str], handler: H) -> impl PinInit<Self, Error> {
-        // INVARIANT: `ops::register` leaves `ops` registered with `private` at `handler`.
-        try_pin_init!(&this in Self {
-            handler,
+    pub fn new(functions: &'static [&'static str], handler: Arc<H>) -> impl PinInit<Self, Error> {
+        let private = (&raw const *handler).cast_mut().cast();
+        // INVARIANT: `ops::register` leaves `ops` registered with `private` at the handler.
+        try_pin_init!(Self {
+            _handler: handler,
             ops <- Opaque::try_ffi_init(move |ops: *mut bindings::ftrace_ops| {
-                // SAFETY: `this` is being initialised, so it is valid for a projection.
-                let handler = unsafe { &raw mut (*this.as_ptr()).handler };
-                // SAFETY: `ops` is valid for writes and pinned, and `drop` unregisters it.
-                // `handler` has been initialised before and lives until then.
-                unsafe { ops::register(ops, Self::callback, handler.cast(), 0, functions) }
+                // SAFETY: `ops` is valid for writes and pinned, and `drop` unregisters it,
+                // before it lets the handler go.
+                unsafe { ops::register(ops, Self::callback, private, 0, functions) }
                     .map_err(|error| why_not(error, functions))
             }),
         })
@@ -87,7 +88,7 @@ impl<H: Handler> Rewrite<H> {
         // handler, which is shared only.
         let handler = unsafe { &*(*ops).private.cast::<H>() };
         // SAFETY: `regs` is what ftrace passed, and lives until this returns.
-        handler.call(&mut unsafe { Arguments::from_raw(regs) });
+        handler.call(unsafe { Arguments::from_raw(regs) });
     }
 }
 

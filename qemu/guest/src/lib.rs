@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What the lab and the guest agree on: the boot plan and the guest's layout.
 
+pub mod measure;
+
 use serde::Deserialize;
 use serde::Serialize;
 

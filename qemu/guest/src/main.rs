@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The guest's one binary: PID 1, the scenarios, the demonstration.
 
+mod bench;
 mod bpf;
 mod cgroup;
 mod clc;
@@ -41,7 +42,8 @@ use smc_netlink::diag;
 use smc_netlink::request as netlink;
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: guest list [--json] | check [NAME…] | scenario NAME… | demo";
+const USAGE: &str =
+    "usage: guest list [--json] | check [NAME…] | scenario NAME… | demo | bench PART…";
 
 fn main() -> ExitCode {
     if std::process::id() == 1 {
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         "check" => scenario::check(rest),
         "scenario" if !rest.is_empty() => scenario::check(rest),
         "demo" => demo::run(),
+        "bench" => bench::run(rest),
         "intrude" => scenario::intrude(rest),
         _ => {
             eprintln!("{USAGE}");

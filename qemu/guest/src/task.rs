@@ -5,6 +5,10 @@ use crate::until::until;
 use anyhow::Context;
 use anyhow::Result;
 use anyhow::anyhow;
+use nix::sched::CpuSet;
+use nix::sched::sched_getcpu;
+use nix::sched::sched_setaffinity;
+use nix::unistd::Pid;
 use nix::unistd::gettid;
 use std::fs::read_to_string;
 use std::path::PathBuf;
@@ -16,6 +20,13 @@ use std::thread::spawn;
 /// Waits for a thread of a scope, and for what it found.
 pub fn joined<T>(thread: ScopedJoinHandle<Result<T>>) -> Result<T> {
     thread.join().map_err(|_| anyhow!("a thread panicked"))?
+}
+
+/// Keeps the calling thread on the processor that it is on.
+pub fn stay() -> Result<()> {
+    let mut here = CpuSet::new();
+    here.set(sched_getcpu()?)?;
+    sched_setaffinity(Pid::from_raw(0), &here).context("a thread cannot be kept where it is")
 }
 
 /// A thread that does one thing, which the kernel may keep it from.

@@ -38,29 +38,48 @@ pub struct Seen {
     pub smc: u64,
 }
 
-/// The attached program; detached when dropped.
-pub struct Attached {
-    counts: OwnedFd,
+/// A program on that function; detached when dropped.
+pub struct Program {
     _program: OwnedFd,
     _link: OwnedFd,
+}
+
+impl Program {
+    /// Loads and attaches a program.
+    pub fn attach(instructions: &[u64]) -> Result<Self> {
+        let btf = Btf::from_sys_fs().context("the kernel's BTF")?;
+        let function = btf
+            .id_by_type_name_kind(FUNCTION, BtfKind::Func)
+            .with_context(|| format!("BTF of {FUNCTION}"))?;
+        let program = load(
+            BPF_PROG_TYPE_TRACING,
+            BPF_MODIFY_RETURN,
+            function,
+            instructions,
+        )
+        .context("BPF program")?;
+        let link = link(&program).context("BPF link")?;
+        Ok(Self {
+            _program: program,
+            _link: link,
+        })
+    }
+}
+
+/// The attached program that counts.
+pub struct Attached {
+    counts: OwnedFd,
+    _program: Program,
 }
 
 impl Attached {
     /// Loads and attaches the program.
     pub fn attach() -> Result<Self> {
         let counts = new_counts().context("BPF map")?;
-        let btf = Btf::from_sys_fs().context("the kernel's BTF")?;
-        let function = btf
-            .id_by_type_name_kind(FUNCTION, BtfKind::Func)
-            .with_context(|| format!("BTF of {FUNCTION}"))?;
-        let program = program(counts.as_raw_fd());
-        let program = load(BPF_PROG_TYPE_TRACING, BPF_MODIFY_RETURN, function, &program)
-            .context("BPF program")?;
-        let link = link(&program).context("BPF link")?;
+        let program = Program::attach(&program(counts.as_raw_fd()))?;
         Ok(Self {
             counts,
             _program: program,
-            _link: link,
         })
     }
 

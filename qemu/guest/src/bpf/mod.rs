@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! bpf(2), for the two programs of the guest, which are written by hand.
+//! bpf(2), for the guest's programs, which are written by hand.
 
+pub mod cgroup_rule;
 pub mod fmod_ret;
 pub mod syn_option;
 

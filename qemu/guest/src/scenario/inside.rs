@@ -5,7 +5,7 @@
 //! scenario keeps the threads, has smcify unloaded, and lets them go.
 //!
 //! The other two never sleep, so that nobody can be kept inside them: there the threads call
-//! without pause while smcify comes and goes, and calls must have come and gone during rmmod.
+//! again and again while smcify comes and goes, and calls must have come and gone during rmmod.
 //! Those of `smc_clc_prfx_match()` are made by the kernel's workers, on behalf of hand-made
 //! clients that propose.
 
@@ -54,9 +54,8 @@ const THREADS: usize = 8;
 const HOLD_DROP: &str = "_R";
 /// How often smcify comes and goes over a function that does not sleep.
 const ROUNDS: usize = 2;
-/// How long the way back to a client is that proposes. Without it, insmod and rmmod would wait
-/// for a processor.
-const DELAY: Duration = Duration::from_millis(20);
+/// How long a client waits that proposes. Else insmod and rmmod would wait for a processor.
+const PAUSE: Duration = Duration::from_millis(20);
 /// Longer than an rmmod takes that nobody delays.
 const LONG: Duration = Duration::from_secs(1);
 
@@ -133,7 +132,7 @@ fn send_in(case: &Case, locks: &Locks) -> Result<(Hold, Vec<Task<Result<()>>>)> 
     Ok((rtnl, calls))
 }
 
-/// What threads do without pause, and how often they have.
+/// What threads do again and again, and how often they have.
 #[derive(Default)]
 struct Work {
     over: AtomicBool,
@@ -220,9 +219,8 @@ fn refused(report: &mut Report) -> Result<()> {
 /// Proposes prefixes: the answers are the same with smcify and without.
 fn answered(report: &mut Report) -> Result<()> {
     let street = Street::build()?;
-    street.delay(DELAY)?;
     awake(report, clc::MATCH, |work| {
-        let propose = || keep_on(&street, &work.over, &work.calls);
+        let propose = || keep_on(&street, PAUSE, &work.over, &work.calls);
         street.client.run(propose)
     })?;
     report.check("no reference to the device is left", street.close());

@@ -455,7 +455,8 @@ const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "wire-transfer",
         shows: "two guests: unmodified programs run over SMC-R, and every byte arrives",
-        kernels: FIXED,
+        // Lock debugging complains about soft-RoCE: docs/smc-findings.md.
+        kernels: PLAIN_KERNEL,
         nodes: 2,
         run: |report| wire::transfer::run(report, "wire-transfer", 512 << 10),
         ..PLAIN

@@ -17,6 +17,8 @@ use std::net::Ipv6Addr;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::thread::sleep;
+use std::time::Duration;
 use std::time::Instant;
 
 const DEVICES: [Devices; 3] = [Devices::Rdma, Devices::Ism, Devices::Both];
@@ -90,13 +92,19 @@ fn good(street: &Street) -> Result<()> {
     })
 }
 
-/// Proposes from the calling thread without pause until `over`, and counts; each Proposal is
-/// answered as ever.
-pub fn keep_on(street: &Street, over: &AtomicBool, asked: &AtomicU64) -> Result<()> {
+/// Proposes from the calling thread until `over`, each time after a `pause`, and counts; each
+/// Proposal is answered as ever.
+pub fn keep_on(
+    street: &Street,
+    pause: Duration,
+    over: &AtomicBool,
+    asked: &AtomicU64,
+) -> Result<()> {
     for (prefix, length) in PREFIXES.iter().cycle() {
         if over.load(Relaxed) {
             break;
         }
+        sleep(pause);
         let (prefixes, begun) = (Prefixes::one(prefix.parse()?, *length), Instant::now());
         answered(street, Devices::Rdma, &prefixes, false)
             .with_context(|| format!("after {:?}", begun.elapsed()))?;

@@ -10,6 +10,7 @@ use crate::peer::Peer;
 use crate::scenario::Report;
 use crate::scenario::same;
 use crate::scenario::switch::IPPROTO_SMC;
+use crate::task::Task;
 use anyhow::Context;
 use anyhow::Result;
 use anyhow::ensure;
@@ -21,6 +22,7 @@ use std::io::Read;
 use std::io::Write;
 use std::net::Shutdown;
 use std::net::SocketAddr;
+use std::thread::sleep;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -37,10 +39,16 @@ pub fn run(report: &mut Report) -> Result<()> {
         let lost = shut_down(peer);
         report.check("what was not sent 2 s after shutdown() is lost", lost);
         let end = broken(peer);
-        report.check("the reader of a broken connection sees its end", end);
+        let name = "the reader of a broken connection sees its end, the link waits for its user";
+        report.check(name, end);
         Ok(())
     })
 }
+
+/// Buffers that take nothing for so long are full.
+const FULL: Duration = Duration::from_secs(3);
+/// Longer than the deletion of an RDMA link takes that nobody uses.
+const LONG: Duration = Duration::from_secs(5);
 
 /// A connection to a server in guest 1.
 fn connected(peer: &Peer) -> Result<Socket> {
@@ -65,15 +73,22 @@ fn connected(peer: &Peer) -> Result<Socket> {
 }
 
 /// Who reads from a connection that was broken is told that the stream has ended in order: the
-/// server has sent half of something when its RDMA link is deleted.
-pub fn broken(peer: &Peer) -> Result<()> {
+/// server has sent half of something when its RDMA link is deleted. And that waits until the
+/// server's program has closed its end.
+fn broken(peer: &Peer) -> Result<()> {
     let mut socket = connected(peer)?;
     if peer.node() == SERVER {
         socket.write_all(b"half")?;
         peer.meet("half is there")?;
-        Lack::Rdma.take()?;
+        let deleting = Task::start(|| Lack::Rdma.take())?;
+        sleep(LONG);
+        let waits = !deleting.is_done();
         peer.meet("the reader has been told")?;
-        return Lack::Rdma.give_back(peer);
+        drop(socket);
+        deleting.result("the RDMA link")??;
+        Lack::Rdma.give_back(peer)?;
+        ensure!(waits, "the link was deleted under an open socket");
+        return Ok(());
     }
     let mut half = [0; 4];
     socket.read_exact(&mut half)?;
@@ -85,7 +100,7 @@ pub fn broken(peer: &Peer) -> Result<()> {
 
 /// What has not been sent 2 s after a shutdown is lost: the client sends what there is room
 /// for, and the server reads later.
-pub fn shut_down(peer: &Peer) -> Result<()> {
+fn shut_down(peer: &Peer) -> Result<()> {
     let mut socket = connected(peer)?;
     if peer.node() == SERVER {
         peer.meet("the client has shut down")?;
@@ -94,12 +109,7 @@ pub fn shut_down(peer: &Peer) -> Result<()> {
         peer.tell(&heard.len())?;
         return read.map(drop).context("read");
     }
-    socket.set_nonblocking(true)?;
-    let mut sent = 0;
-    while let Some(n) = written(&mut socket)? {
-        sent += n;
-    }
-    socket.set_nonblocking(false)?;
+    let sent = fill(&mut socket)?;
     let begun = Instant::now();
     socket.shutdown(Shutdown::Write).context("shutdown")?;
     let took = begun.elapsed();
@@ -110,11 +120,17 @@ pub fn shut_down(peer: &Peer) -> Result<()> {
     Ok(())
 }
 
-/// Writes some bytes; nothing once there is no room.
-fn written(socket: &mut Socket) -> Result<Option<usize>> {
-    match socket.write(&[0; 4096]) {
-        Ok(n) => Ok(Some(n)),
-        Err(e) if e.kind() == ErrorKind::WouldBlock => Ok(None),
-        Err(e) => Err(e).context("write"),
+/// Writes until there is no room any more, neither here nor at the peer; says how much.
+fn fill(socket: &mut Socket) -> Result<usize> {
+    socket.set_nonblocking(true)?;
+    let (mut sent, mut last) = (0, Instant::now());
+    while last.elapsed() < FULL {
+        match socket.write(&[0; 4096]) {
+            Ok(n) => (sent, last) = (sent + n, Instant::now()),
+            Err(e) if e.kind() == ErrorKind::WouldBlock => sleep(Duration::from_millis(20)),
+            Err(e) => return Err(e).context("write"),
+        }
     }
+    socket.set_nonblocking(false)?;
+    Ok(sent)
 }

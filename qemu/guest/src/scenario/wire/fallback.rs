@@ -38,10 +38,9 @@ const CLIENT: u8 = 0;
 const SERVER: u8 = 1;
 /// Each way.
 const BYTES: u64 = 128 << 10;
-/// The best of as many is what it takes: what else the machine does meanwhile only adds to it.
-const RUNS: usize = 3;
-/// How much longer than TCP alone it may take.
+/// How much longer than TCP alone it may take, at best of so many attempts at most.
 const SLOWER: Duration = Duration::from_secs(1);
+const MOST: usize = 10;
 
 /// With the rule, the client's socket is one of SMC that offers no SMC.
 const REPLAYED: [Carrier; 2] = [PEER_NO_SMC, Carrier::Tcp];
@@ -68,32 +67,27 @@ pub fn run(report: &mut Report) -> Result<()> {
     })
 }
 
-/// Some transfers: what carried them, and how long the quickest took.
-struct Transfers {
+/// A transfer: what carried this guest's end, and how long it took.
+struct Transfer {
     carriers: BTreeSet<Carrier>,
     took: Duration,
 }
 
-/// Makes them; `end` starts this guest's end of one.
-fn transfers(peer: &Peer, end: impl Fn() -> Result<End>) -> Result<Transfers> {
-    let (mut carriers, mut took) = (BTreeSet::new(), Duration::MAX);
-    for _ in 0..RUNS {
-        let mut end = end()?;
+impl Transfer {
+    /// Watches this guest's end to its end.
+    fn watch(peer: &Peer, mut end: End) -> Result<Self> {
         end.watch()?;
-        took = took.min(end.took()?);
+        let took = end.took()?;
         peer.meet("everything has gone")?;
-        carriers.extend(end.finish()?);
+        let carriers = end.finish()?;
+        Ok(Self { carriers, took })
     }
-    Ok(Transfers { carriers, took })
-}
 
-impl Transfers {
     /// Fails unless this guest's end is as it is `expected` of the client's and the server's.
     fn carried(&self, peer: &Peer, expected: [Carrier; 2]) -> Result<()> {
-        let expected = expected[usize::from(peer.node())];
-        let names = |of: Vec<Carrier>| of.iter().map(Carrier::to_string).collect::<Vec<_>>();
-        let found = names(self.carriers.iter().copied().collect());
-        same("carried by", names(vec![expected]), found)
+        let expected = BTreeSet::from([expected[usize::from(peer.node())]]);
+        let names = |of: &BTreeSet<Carrier>| of.iter().map(Carrier::to_string).collect::<Vec<_>>();
+        same("carried by", names(&expected), names(&self.carriers))
     }
 }
 
@@ -127,26 +121,44 @@ impl Scene<'_> {
         expected: [Carrier; 2],
         end: impl Fn() -> Result<End>,
     ) -> Result<()> {
-        let all = |default| {
+        let one = |default| {
             smcify.map_or(Ok(()), |smcify| smcify.set_default(default))?;
             self.peer.meet("both are ready")?;
-            transfers(self.peer, &end)
+            Transfer::watch(self.peer, end()?)
         };
-        let (alone, went) = (all("tcp")?, all("smc")?);
-        let ms = |time: Duration| time.as_millis();
-        let times = format!("{} ms, {} ms by TCP alone", ms(went.took), ms(alone.took));
-        self.report.note(format!("{name}: {times}"));
+        let (alone, went) = (one("tcp")?, one("smc")?);
         let carried = alone
             .carried(self.peer, [Carrier::Tcp; 2])
             .context("without SMC")
             .and_then(|()| went.carried(self.peer, expected));
         self.report.check(name, carried);
-        let in_time = || {
-            ensure!(went.took < alone.took + SLOWER, "{times}");
-            Ok(())
-        };
-        self.report.check(format!("{name}: in time"), in_time());
+        // What else the machine does only adds to the time that it takes: the best counts.
+        let (mut best, mut of_tcp) = (went.took, alone.took);
+        let mut runs = 1;
+        while self.agreed(best > of_tcp + SLOWER && runs < MOST)? {
+            of_tcp = of_tcp.min(one("tcp")?.took);
+            best = best.min(one("smc")?.took);
+            runs += 1;
+        }
+        let ms = |time: Duration| time.as_millis();
+        let times = format!("{} ms, {} ms by TCP alone", ms(best), ms(of_tcp));
+        if self.peer.node() == CLIENT {
+            self.report.note(format!("{name}: {times}, in {runs}"));
+            let in_time = || {
+                ensure!(best <= of_tcp + SLOWER, "{times}");
+                Ok(())
+            };
+            self.report.check(format!("{name}: in time"), in_time());
+        }
         Ok(())
+    }
+
+    /// What the client thinks, who alone knows when a transfer has begun.
+    fn agreed(&self, client: bool) -> Result<bool> {
+        match self.peer.node() {
+            CLIENT => self.peer.tell(&client).map(|()| client),
+            _ => self.peer.hear(),
+        }
     }
 
     fn without(&mut self, lack: Lack, side: u8) -> Result<()> {
