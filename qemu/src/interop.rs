@@ -85,8 +85,14 @@ fn judge(all: &[Tried]) -> Tally {
     let mut tally = Tally::default();
     for tried in all {
         let differences = tried.differences.iter();
-        let unexplained = differences.filter(|it| cause::of(&tried.program, &it.what).is_none());
         let mut any = false;
+        let (races, others): (Vec<_>, Vec<_>) = differences.partition(|it| it.race);
+        for it in races {
+            let why = "not the same in one run, and the same in the next".into();
+            tally.skip(&tried.program, &it.what, why);
+        }
+        let known = |what: &str| cause::of(&tried.program, what).is_some();
+        let unexplained = others.into_iter().filter(|it| !known(&it.what));
         for it in unexplained {
             any = true;
             let what = format!("{}: {}", tried.program, it.what);

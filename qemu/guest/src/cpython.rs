@@ -63,25 +63,53 @@ pub const SUITES: [Suite; 2] = [
 /// How long a suite may take, in seconds.
 const LIMIT: &str = "400";
 
+/// What puts a command under smcify.
+const SMCIFY: [&str; 3] = ["smcify", "run", "--"];
+/// How often a test that differs is tried again.
+const AGAIN: usize = 5;
+
 /// Runs a suite, with TCP and under `smcify run`.
 pub fn tried(suite: &Suite) -> Result<Tried> {
     let (with_tcp, tcp) = once(suite, &[])?;
-    let (with_smc, smcify) = once(suite, &["smcify", "run", "--"])?;
+    let (with_smc, smcify) = once(suite, &SMCIFY)?;
     let names: BTreeSet<_> = with_tcp.keys().chain(with_smc.keys()).collect();
     let differ = |name: &&String| {
         let [tcp, smcify] = [&with_tcp, &with_smc].map(|all| told(all.get(*name)));
-        let what = (*name).clone();
-        let differs = tcp.split(':').next() != smcify.split(':').next();
-        differs.then_some(Difference { what, tcp, smcify })
+        differs(&tcp, &smcify).then_some(Difference {
+            what: (*name).clone(),
+            tcp,
+            smcify,
+            race: false,
+        })
     };
+    let mut differences: Vec<_> = names.iter().filter_map(differ).collect();
+    for it in &mut differences {
+        it.race = is_race(it)?;
+    }
     Ok(Tried {
         program: format!("CPython, {}", suite.name),
         version: programs::version(PACKAGE)?,
         steady: false,
-        differences: names.iter().filter_map(differ).collect(),
+        differences,
         tcp,
         smcify,
     })
+}
+
+/// Whether a test comes out as with TCP when it is tried again, alone.
+fn is_race(difference: &Difference) -> Result<bool> {
+    for _ in 0..AGAIN {
+        let again = run(&SMCIFY, &[&difference.what])?;
+        if !differs(&difference.tcp, &told(again.get(&difference.what))) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether verdicts differ, whatever their reasons are.
+fn differs(a: &str, b: &str) -> bool {
+    a.split(':').next() != b.split(':').next()
 }
 
 fn told(verdict: Option<&Verdict>) -> String {
@@ -96,7 +124,7 @@ fn told(verdict: Option<&Verdict>) -> String {
 /// One run behind the words of a command that runs commands, and what it comes to.
 fn once(suite: &Suite, before: &[&str]) -> Result<(Verdicts, Outcome)> {
     let earlier = Counted::now()?;
-    let verdicts = run(before, suite)?;
+    let verdicts = run(before, suite.modules).with_context(|| suite.name)?;
     let counted = Counted::now()?.since(&earlier);
     let number = |of: fn(&Verdict) -> bool| verdicts.values().filter(|it| of(it)).count();
     let passed = number(|it| *it == Verdict::Passed);
@@ -106,20 +134,16 @@ fn once(suite: &Suite, before: &[&str]) -> Result<(Verdicts, Outcome)> {
     Ok((verdicts, counted.outcome(Ok(result))))
 }
 
-/// Runs a suite behind the words of a command that runs commands.
-fn run(before: &[&str], suite: &Suite) -> Result<Verdicts> {
+/// Runs tests behind the words of a command that runs commands.
+fn run(before: &[&str], tests: &[&str]) -> Result<Verdicts> {
     let _ = remove_file(within(VERDICTS));
     let python = ["python3", SCRIPT, VERDICTS];
-    let words = [&["timeout", LIMIT], before, &python, suite.modules].concat();
+    let words = [&["timeout", LIMIT], before, &python, tests].concat();
     let output = programs::command(&words).output().context("python3")?;
     let said = [output.stdout, output.stderr].concat();
     let said = programs::end(&String::from_utf8_lossy(&said));
     let status = output.status;
-    ensure!(
-        status.success(),
-        "CPython's {}: {status}: {said}",
-        suite.name
-    );
+    ensure!(status.success(), "python3: {status}: {said}");
     let text = read_to_string(within(VERDICTS)).context(VERDICTS)?;
     let verdicts = verdicts(&text)?;
     ensure!(!verdicts.is_empty(), "there are no verdicts: {said}");

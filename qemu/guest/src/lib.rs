@@ -125,6 +125,8 @@ pub struct Difference {
     pub what: String,
     pub tcp: String,
     pub smcify: String,
+    /// Whether it was gone when that alone was tried again: it depends on who is faster.
+    pub race: bool,
 }
 
 /// How a real program went once.

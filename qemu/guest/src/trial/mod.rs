@@ -204,7 +204,13 @@ impl Trial {
 fn differences(tcp: &Outcome, smcify: &Outcome, steady: bool) -> Vec<Difference> {
     let differ = |what: &str, tcp: String, smcify: String| {
         let what = what.to_owned();
-        (tcp != smcify).then_some(Difference { what, tcp, smcify })
+        let race = false;
+        (tcp != smcify).then_some(Difference {
+            what,
+            tcp,
+            smcify,
+            race,
+        })
     };
     let connections = |one: &Outcome| match steady {
         true => one.opened.to_string(),
