@@ -211,7 +211,8 @@ fn amid_a_pipeline() -> Result<()> {
 
 /// The state of the process that a shell at a terminal is told to run, stop, and go on with.
 fn at_a_terminal() -> Result<()> {
-    let mut shell = spawn_bash(Some(PATIENCE))?;
+    // Else it is asked to end by a signal that shells at terminals ignore, for all its patience.
+    let mut shell = spawn_bash(Some(PATIENCE))?.quit_command(Some("exit".into()));
     shell.send_line(&format!(
         "{PROGRAM} run -- bash -c 'echo at $$.; exec sleep 300'"
     ))?;
