@@ -6,8 +6,8 @@ use super::EXIT;
 use super::SET;
 use super::UNLESS;
 use super::bpf;
-use super::bpf_fd;
 use super::fmod_ret::Program;
+use super::new_map;
 use super::op;
 use super::zeroed;
 use anyhow::Context;
@@ -30,7 +30,7 @@ pub struct CgroupRule {
 impl CgroupRule {
     /// From here on, tasks of the cgroup with this id are given SMC.
     pub fn attach(cgroup: u64) -> Result<Self> {
-        let map = new_map().context("BPF map")?;
+        let map = new_map(BPF_MAP_TYPE_HASH, 8, 4, ROOM).context("BPF map")?;
         insert(&map, cgroup).context("BPF map")?;
         let program = Program::attach(&program(map.as_raw_fd()))?;
         Ok(Self {
@@ -38,17 +38,6 @@ impl CgroupRule {
             _map: map,
         })
     }
-}
-
-fn new_map() -> Result<OwnedFd, Error> {
-    let mut attr = zeroed();
-    // SAFETY: writing to plain fields of a union of plain structs.
-    let map = unsafe { &mut attr.__bindgen_anon_1 };
-    map.map_type = BPF_MAP_TYPE_HASH as u32;
-    map.key_size = 8;
-    map.value_size = 4;
-    map.max_entries = ROOM;
-    bpf_fd(bpf_cmd::BPF_MAP_CREATE, &mut attr)
 }
 
 fn insert(map: &OwnedFd, cgroup: u64) -> Result<(), Error> {

@@ -8,6 +8,7 @@ use super::UNLESS;
 use super::bpf;
 use super::bpf_fd;
 use super::load;
+use super::new_map;
 use super::op;
 use super::zeroed;
 use anyhow::Context;
@@ -75,7 +76,8 @@ pub struct Attached {
 impl Attached {
     /// Loads and attaches the program.
     pub fn attach() -> Result<Self> {
-        let counts = new_counts().context("BPF map")?;
+        // One element, the two numbers of [`Seen`].
+        let counts = new_map(BPF_MAP_TYPE_ARRAY, 4, 16, 1).context("BPF map")?;
         let program = Program::attach(&program(counts.as_raw_fd()))?;
         Ok(Self {
             counts,
@@ -96,18 +98,6 @@ impl Attached {
         let [calls, smc] = value;
         Ok(Seen { calls, smc })
     }
-}
-
-/// An array of one element, the two numbers of [`Seen`].
-fn new_counts() -> Result<OwnedFd, Error> {
-    let mut attr = zeroed();
-    // SAFETY: writing to a plain field of a union of plain structs.
-    let map = unsafe { &mut attr.__bindgen_anon_1 };
-    map.map_type = BPF_MAP_TYPE_ARRAY as u32;
-    map.key_size = 4;
-    map.value_size = 16;
-    map.max_entries = 1;
-    bpf_fd(bpf_cmd::BPF_MAP_CREATE, &mut attr)
 }
 
 fn link(program: &OwnedFd) -> Result<OwnedFd, Error> {

@@ -10,6 +10,7 @@ use anyhow::Result;
 use aya_obj::generated::bpf_attach_type;
 use aya_obj::generated::bpf_attr;
 use aya_obj::generated::bpf_cmd;
+use aya_obj::generated::bpf_map_type;
 use aya_obj::generated::bpf_prog_type;
 use std::io::Error;
 use std::os::fd::FromRawFd;
@@ -37,6 +38,18 @@ fn bpf_fd(command: bpf_cmd, attr: &mut bpf_attr) -> Result<OwnedFd, Error> {
     let fd = bpf(command, attr)?;
     // SAFETY: the kernel has just given us this descriptor.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// A map of a kind, of elements of so many bytes each.
+fn new_map(kind: bpf_map_type, key: u32, value: u32, entries: u32) -> Result<OwnedFd, Error> {
+    let mut attr = zeroed();
+    // SAFETY: writing to plain fields of a union of plain structs.
+    let map = unsafe { &mut attr.__bindgen_anon_1 };
+    map.map_type = kind as u32;
+    map.key_size = key;
+    map.value_size = value;
+    map.max_entries = entries;
+    bpf_fd(bpf_cmd::BPF_MAP_CREATE, &mut attr)
 }
 
 fn zeroed() -> bpf_attr {

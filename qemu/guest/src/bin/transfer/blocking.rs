@@ -3,10 +3,9 @@
 
 use crate::Done;
 use crate::Job;
-use crate::linger;
+use crate::connected;
 use crate::pattern::BLOCK;
 use crate::pattern::Expected;
-use crate::pattern::Side;
 use crate::pattern::Source;
 use anyhow::Context;
 use anyhow::Result;
@@ -14,21 +13,12 @@ use anyhow::anyhow;
 use std::io::Read;
 use std::io::Write;
 use std::net::Shutdown;
-use std::net::TcpListener;
 use std::net::TcpStream;
 use std::thread::scope;
 
 /// Connects, and moves everything.
 pub fn run(job: &Job) -> Result<Done> {
-    let stream = match job.side {
-        Side::Client => TcpStream::connect(job.address).context("connect")?,
-        Side::Server => {
-            let listener = TcpListener::bind(job.address).context("bind")?;
-            job.listening(listener.local_addr()?);
-            listener.accept().context("accept")?.0
-        }
-    };
-    linger(&stream)?;
+    let stream = connected(job)?;
     let mut expected = job.expected();
     scope(|threads| {
         let sender = threads.spawn(|| send(&stream, job.source()));

@@ -3,10 +3,9 @@
 //! both ways, or quiet. How it ended is told, whatever it is.
 
 use crate::Job;
-use crate::linger;
+use crate::connected;
 use crate::pattern::BLOCK;
 use crate::pattern::Expected;
-use crate::pattern::Side;
 use crate::pattern::Source;
 use anyhow::Context;
 use anyhow::Result;
@@ -14,7 +13,6 @@ use serde_json::json;
 use std::io::Read;
 use std::io::Write;
 use std::net::Shutdown;
-use std::net::TcpListener;
 use std::net::TcpStream;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
@@ -31,15 +29,7 @@ static STOP: AtomicBool = AtomicBool::new(false);
 
 /// Runs one side, and prints how it went.
 pub fn run(job: &Job, quiet: bool) -> Result<()> {
-    let stream = match job.side {
-        Side::Client => TcpStream::connect(job.address).context("connect")?,
-        Side::Server => {
-            let listener = TcpListener::bind(job.address).context("bind")?;
-            job.listening(listener.local_addr()?);
-            listener.accept().context("accept")?.0
-        }
-    };
-    linger(&stream)?;
+    let stream = connected(job)?;
     let sender = stream.try_clone()?;
     spawn(move || {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());

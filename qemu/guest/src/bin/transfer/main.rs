@@ -18,6 +18,7 @@ use serde_json::json;
 use socket2::SockRef;
 use std::io::Read;
 use std::net::SocketAddr;
+use std::net::TcpListener;
 use std::net::TcpStream;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -69,6 +70,20 @@ impl Job {
 fn linger(stream: &TcpStream) -> Result<()> {
     let socket = SockRef::from(stream);
     socket.set_linger(Some(LINGER)).context("SO_LINGER")
+}
+
+/// The job's connection, made or accepted by blocking calls.
+fn connected(job: &Job) -> Result<TcpStream> {
+    let stream = match job.side {
+        Side::Client => TcpStream::connect(job.address).context("connect")?,
+        Side::Server => {
+            let listener = TcpListener::bind(job.address).context("bind")?;
+            job.listening(listener.local_addr()?);
+            listener.accept().context("accept")?.0
+        }
+    };
+    linger(&stream)?;
+    Ok(stream)
 }
 
 fn main() -> ExitCode {
