@@ -136,6 +136,9 @@ fn held(report: &mut Report, answer: Answer) -> Result<()> {
     client.connect(&at).context("connect")?;
     let (accepted, _) = accepting.result("accept")?.context("accept")?;
     report.check("accept gives its socket", both_ways(&client, &accepted));
+    // The first client may have been accepted before poll(2) looked; this one stays.
+    let other = stream()?;
+    other.connect(&at).context("connect")?;
     match answer {
         // It sleeps at the TCP socket and asks the SMC socket, which knows of no client.
         Ok(()) => {
@@ -155,7 +158,7 @@ fn held(report: &mut Report, answer: Answer) -> Result<()> {
         same("inode", Inode::of(&listener)?, Inode::of(&received)?),
     );
 
-    drop((received, listener, accepted, client));
+    drop((received, listener, accepted, client, other));
     rcu::barrier()?;
     let left = (fdinfo(&path)?, fstat(&path)?.st_ino);
     report.note(format!("{old}: fdinfo and fstat after close: {left:?}"));
