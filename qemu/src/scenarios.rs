@@ -37,7 +37,6 @@ pub struct Group {
     pub nodes: u8,
     pub guest: String,
     pub waits: bool,
-    pub counts: bool,
     pub timeout: Duration,
     pub programs: bool,
     pub names: Vec<String>,
@@ -153,7 +152,6 @@ pub fn groups(listed: &[Listed], kernels: &[KernelName], names: &[String]) -> Re
                 group.kernel == *kernel
                     && group.nodes == one.nodes
                     && group.expects.is_empty() == one.expects.is_empty()
-                    && group.counts == one.counts
                     && group.programs == one.programs
                     && group.guest == one.guest
             };
@@ -171,7 +169,6 @@ pub fn groups(listed: &[Listed], kernels: &[KernelName], names: &[String]) -> Re
                     nodes: one.nodes,
                     guest: one.guest.clone(),
                     waits: one.waits,
-                    counts: one.counts,
                     timeout,
                     programs: one.programs,
                     names: vec![one.name.clone()],
@@ -193,8 +190,7 @@ fn boot(ground: &Ground, bench: &Bench, group: Group, step: &Step) -> Result<Wen
             ueid: true,
             rxe: group.nodes > 1,
             // What is used after its end may leak on the way.
-            // And where instructions are counted, looking for leaks would count as well.
-            leaks: group.expects.is_empty() && !group.counts,
+            leaks: group.expects.is_empty(),
             nodes: group.nodes,
             command: group.command(),
             ..Content::default()
@@ -202,7 +198,7 @@ fn boot(ground: &Ground, bench: &Bench, group: Group, step: &Step) -> Result<Wen
         memory: if group.programs { 3072 } else { 2048 },
         cpus: 2,
         drive: group.programs.then(|| ground.real_programs()).transpose()?,
-        counts: group.counts,
+        counts: false,
         multi_shot: !group.expects.is_empty(),
         timeout: Some(group.timeout),
         interactive: false,

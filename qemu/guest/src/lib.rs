@@ -59,8 +59,6 @@ pub struct Listed {
     pub guest: String,
     /// Whether it waits more than it works.
     pub waits: bool,
-    /// Whether it needs a clock that counts instructions.
-    pub counts: bool,
     /// It takes less than this, even on a slow machine.
     pub minutes: u64,
     /// Whether it needs the image of real programs.

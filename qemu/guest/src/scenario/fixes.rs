@@ -2,11 +2,11 @@
 //! The live fixes as an administrator sees them: in force where they are needed, switched one
 //! by one, harmless where they are not needed.
 
-use super::BOTH;
 use super::Report;
 use super::clc::MATCH;
 use super::kernel;
 use super::same;
+use super::table::BOTH;
 use super::transfer::LOOPBACKS;
 use crate::diag::Carrier;
 use crate::kmsg::Follow;

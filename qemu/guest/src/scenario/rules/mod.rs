@@ -3,13 +3,11 @@
 //! one decides, what is refused and to whom, and rules that come and go under load.
 
 mod churn;
-mod cost;
 mod kinds;
 mod order;
 mod refused;
 
 pub use churn::churn;
-pub use cost::cost;
 pub use refused::intrude;
 
 use super::Report;
