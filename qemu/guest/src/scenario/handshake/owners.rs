@@ -5,8 +5,10 @@
 
 use crate::hs_ctrl;
 use crate::hs_ctrl::Other;
+use crate::kmsg::Follow;
 use crate::module;
 use crate::net;
+use crate::netns;
 use crate::netns::Netns;
 use crate::rule::Rule;
 use crate::scenario::Report;
@@ -120,12 +122,15 @@ fn step_by_step(report: &mut Report, [one, two, three]: [&Netns; 3]) -> Result<(
 
     let other = Other::load()?;
     two.run(|| other.take())?;
+    let mut log = Follow::now()?;
     let rule = Rule::add(RULE)?;
     let names = [(one, OURS), (two, "other"), (three, OURS)];
     report.check(
         "somebody else's stays",
         with("published 3 taken 1", &names, 3),
     );
+    let cookie = two.run(netns::cookie)?;
+    report.check("and one line says so", one_line(&log.lines(), cookie));
     three.run(|| other.take())?;
     let names = [(one, OURS), (two, "other"), (three, "other")];
     report.check(
@@ -166,6 +171,17 @@ fn step_by_step(report: &mut Report, [one, two, three]: [&Netns; 3]) -> Result<(
     drop(rule);
     drop(other);
     report.check("rmmod", smcify.unload());
+    Ok(())
+}
+
+/// The line in the kernel log about the one namespace where somebody else's is.
+fn one_line(log: &[String], cookie: u64) -> Result<()> {
+    let ours: Vec<_> = log.iter().filter(|l| l.starts_with("smcify: ")).collect();
+    let expected = format!("network namespace {cookie} has an hs_ctrl, \"other\": left alone");
+    ensure!(
+        matches!(ours[..], [line] if line.contains(&expected)),
+        "the kernel log has {ours:?}"
+    );
     Ok(())
 }
 
