@@ -80,7 +80,7 @@ pub enum Command {
     Ss(Ss),
     /// Say whether this machine is ready for SMC, and what to do about it.
     Check,
-    /// Add, remove and list user EIDs: both hosts need one in common, on x86 and arm64.
+    /// Add, remove and list user EIDs: both hosts need one in common, but for mainframes.
     #[command(subcommand)]
     Ueid(Ueid),
     /// Watch who still asks for the socket option TCP_ULP "smc".
@@ -176,7 +176,7 @@ pub struct Selector {
     /// Who: a container, by its id, its cgroup, or the id of one of its processes.
     #[arg(long, value_name = "ID|PATH|PID")]
     pub container: Option<String>,
-    /// Who: programs of this name, 15 bytes at most.
+    /// Who: threads of this name, 15 bytes at most: mostly, but not always, the program's.
     #[arg(long, value_name = "NAME")]
     pub comm: Option<String>,
     /// Who: programs of this user, by name or number.

@@ -148,12 +148,8 @@ const OPTIONS: [Option_; 12] = [
     ),
     ("FPROBE", State::Bad, "the module cannot be loaded"),
     ("KPROBES", State::Bad, "the module cannot be loaded"),
-    (
-        "CGROUPS",
-        State::Warning,
-        "no rules by cgroup, no smcify run",
-    ),
-    ("NET_NS", State::Note, "there is but one network namespace"),
+    ("CGROUPS", State::Bad, "the module cannot be built"),
+    ("NET_NS", State::Bad, "the module cannot be built"),
     ("SMC_DIAG", State::Warning, "no smcify ss"),
     ("KPROBE_EVENTS", State::Warning, "no smcify audit"),
     ("INFINIBAND", State::Warning, "no SMC-R"),
@@ -426,7 +422,10 @@ fn handshake(control: Option<&Control>) -> Result<Line> {
         Ok(other) => {
             let found =
                 format!("{other} says where SMC is offered; smcify's rules do not count here");
-            let next = format!("to have smcify's: echo > {SYSCTL}");
+            let next = format!(
+                "to have smcify's: echo > {SYSCTL}, then remove all rules about where and add them \
+                 again"
+            );
             line(what, State::Warning, found, &next)
         }
     })

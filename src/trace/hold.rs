@@ -4,7 +4,6 @@
 //!
 //! At entry the egress device of the call's socket is held, at exit let go: a device that the
 //! function keeps without a reference is then alive until it returns, however long it sleeps.
-//! (The project's design calls this a pin, a word that Rust uses for something else.)
 //!
 //! What it cannot close: the function loads the device for itself, a moment later. In between
 //! the socket can be given another route by another device, or the route another device; the

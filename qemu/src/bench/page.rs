@@ -59,13 +59,9 @@ const ROWS: [(&str, &str); 9] = [
     ("mptcp", "MPTCP"),
 ];
 
-/// Others: their names, and what their columns are.
+/// Others: their names, and their units where these are not the section's.
 const MORE: [(&str, &str, &str); 7] = [
-    (
-        "syn",
-        "refused connect(), by handshake rules",
-        "instructions",
-    ),
+    ("syn", "refused connect(), by handshake rules", ""),
     ("insmod", "insmod", "ns of guest time"),
     ("rmmod", "rmmod", "ns of guest time"),
     ("rule-add", "a rule is made", "ns of guest time"),
@@ -99,7 +95,7 @@ impl Page<'_> {
                         h1 { "smcify: what it costs" }
                         p.lead {
                             "Counted in instructions: the guest has one processor, and its clock goes on by one with each of \
-                            them. So the numbers are the same on every host, however busy. They say nothing of caches and of \
+                            them. So the numbers are nearly the same on every host, however busy: two runs differ by less than 1 %. They say nothing of caches and of \
                             instructions that take long; compare columns of one row."
                         }
                         p.verdict.good[self.good].bad[!self.good] {
@@ -253,7 +249,7 @@ fn tables(rows: &Rows, unit: &str) -> Markup {
     });
     let by_number: Vec<_> = rules.into_iter().chain(depths).collect();
     html! {
-        h3 { "In " (unit) ", and as a multiple of TCP with nothing loaded" }
+        h3 { "In " (unit) ", and as a multiple of the same with nothing loaded" }
         div.wide {
             table.bench {
                 thead { tr { th {} @for (_, title) in COLUMNS { th { (title) } } } }
@@ -281,7 +277,9 @@ fn tables(rows: &Rows, unit: &str) -> Markup {
         h3 { "socket() + close() that no rule matches, in " (unit) }
         @for (name, title) in &by_number { (line(rows, name, title, "")) }
         h3 { "And else" }
-        @for (name, title, unit) in MORE { (line(rows, name, title, unit)) }
+        @for (name, title, own) in MORE {
+            (line(rows, name, title, if own.is_empty() { unit } else { own }))
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What the numbers must be: a line of issue 6 each.
+//! What the numbers must be: the limits that `make bench` holds the numbers against.
 
 use super::results::Results;
 use super::results::Rows;

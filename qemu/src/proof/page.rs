@@ -100,9 +100,11 @@ impl Page {
                         h1 { "smcify: before and after" }
                         p.lead {
                             "The networking code of " (value("Kernel")) " has mistakes that let one part of the kernel \
-                            use memory that another part has already given back. Below, each is provoked in a virtual \
+                            use memory that another part has already given back. Below, each is run in a virtual \
                             machine, twice, by the same program on the same kernel: once as the kernel is, and once with "
-                            code { "smcify.ko" } " loaded. Nothing here is simulated: the reports are the kernel's own."
+                            code { "smcify.ko" } " loaded. Nothing here is simulated: the reports are the kernel's own. Two \
+                            rows are different, and say so: a mistake that this build of the kernel happens not to have, and \
+                            a reader made to show what it would do."
                         }
                         p.verdict.good[self.good].bad[!self.good] {
                             (good) " of " (self.rows.len()) " as expected"
@@ -191,7 +193,7 @@ fn words() -> Markup {
                     em { "socket" } " is a program's end of such a connection." }
                 dt { "Reference, RCU" }
                 dd { "The two ways to say “I am still using this object”: a counted reference keeps it for as long as one \
-                    likes, an RCU section for a short time in which one must not wait. Each bug below lacks both." }
+                    likes, an RCU section for a short time in which one must not wait. The bugs below lack both where they need one." }
                 dt { "The drawings" }
                 dd { "A bar is an object's life; the numbers are moments, explained below the drawing."
                     ul.legend {
