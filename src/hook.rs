@@ -57,10 +57,18 @@ impl Handler for Rules {
 fn decide(rules: &Rules, mut arguments: Arguments<'_>) {
     Current::with(|task, guard| {
         if let Some(protocol) = rules.who(task, guard).protocol() {
-            rules.stats.selected(arguments.int::<0>());
-            arguments.set_int::<2>(protocol);
+            select(rules, &mut arguments, protocol);
         }
     });
+}
+
+/// The request is for `protocol` from now on. Apart and cold, so that no register is kept for it
+/// where nothing is selected: that is what the others would pay for.
+#[cold]
+#[inline(never)]
+fn select(rules: &Rules, arguments: &mut Arguments<'_>, protocol: i32) {
+    rules.stats.selected(arguments.int::<0>());
+    arguments.set_int::<2>(protocol);
 }
 
 /// Attaches the hook; sockets created from now on are decided upon, until the

@@ -57,13 +57,13 @@ impl Stats {
         self.inet(family).selected.fetch_add(1, Relaxed);
     }
 
-    /// That of `AF_INET` or `AF_INET6`.
+    /// That of `AF_INET` or `AF_INET6`, which are told apart by one bit.
     #[inline]
     fn inet(&self, family: i32) -> &Count {
         let [inet, inet6] = &self.inet;
-        match family {
-            policy::AF_INET6 => inet6,
-            _ => inet,
+        match family & (policy::AF_INET ^ policy::AF_INET6) {
+            0 => inet,
+            _ => inet6,
         }
     }
 }

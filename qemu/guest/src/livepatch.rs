@@ -9,7 +9,7 @@ use std::fs::read_to_string;
 use std::fs::write;
 use std::path::PathBuf;
 
-/// Of `update_socket_protocol()`, and counts its calls.
+/// Of `update_socket_protocol()`, and counts its calls for IPv4.
 pub const SOCKET_PROTOCOL: &str = "smcify_livepatch";
 /// Of `smc_clc_prfx_match()`.
 pub const PRFX_MATCH: &str = "smcify_livepatch_clc";
@@ -29,7 +29,7 @@ impl Patched {
         Ok(patched)
     }
 
-    /// How often the function was called.
+    /// How often it has counted the function's calls.
     pub fn calls(&self) -> Result<u64> {
         let path = format!("/sys/module/{}/parameters/calls", self.0);
         let text = read_to_string(&path).with_context(|| format!("reading {path}"))?;

@@ -55,6 +55,8 @@ fn main() -> ExitCode {
         None => ("", [].as_slice()),
     };
     let ended = match verb {
+        // Where somebody else's init has come first.
+        "init" => init::run(),
         "session" => init::session(rest).map(|never| match never {}),
         "list" => scenario::list(rest.iter().any(|w| w == "--json")),
         "check" => scenario::check(rest),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! A BPF `fmod_ret` program on the same function as smcify's hook. It counts its calls, and
-//! makes an MPTCP socket of what asks for [`MAGIC`].
+//! A BPF `fmod_ret` program on the same function as smcify's hook. It counts its calls for IPv4,
+//! and makes an MPTCP socket of what asks for [`MAGIC`].
 
 use super::EXIT;
 use super::SET;
@@ -33,7 +33,7 @@ const FUNCTION: &str = "update_socket_protocol";
 /// What the program has counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Seen {
-    /// Calls of the function.
+    /// Calls of the function for IPv4: in a guest with daemons these are only the test's.
     pub calls: u64,
     /// Those whose protocol argument was `IPPROTO_SMC` by then.
     pub smc: u64,
@@ -116,6 +116,7 @@ fn program(counts: i32) -> Vec<u64> {
         op(LOAD, 6, 1, 0, 0),
         op(LOAD, 7, 1, 8, 0),
         op(LOAD, 8, 1, 16, 0),
+        op(UNLESS, 6, 0, 6, libc::AF_INET),
         op(ADDRESS, 1, MAP_VALUE, 0, counts),
         op(0, 0, 0, 0, 0),
         op(SET, 2, 0, 0, 1),

@@ -59,13 +59,13 @@ pub fn run(report: &mut Report) -> Result<()> {
 }
 
 /// What a command said, and how it ended.
-struct Said {
+pub struct Said {
     status: ExitStatus,
     out: String,
     err: String,
 }
 
-fn smcify(words: &str) -> Result<Said> {
+pub fn smcify(words: &str) -> Result<Said> {
     said(Command::new(PROGRAM).args(words.split(' ')))
 }
 
@@ -105,7 +105,7 @@ impl Said {
     }
 }
 
-fn json(words: &str) -> Result<Value> {
+pub fn json(words: &str) -> Result<Value> {
     smcify(&format!("{words} --json"))?.json()
 }
 
@@ -486,7 +486,7 @@ fn ueids(report: &mut Report) {
 }
 
 /// The line of `smcify check` on a subject.
-fn checked(said: &Said, what: &str) -> Result<Value> {
+pub fn checked(said: &Said, what: &str) -> Result<Value> {
     let json: Value = serde_json::from_str(&said.out)?;
     let lines = json["lines"].as_array().context("no lines")?;
     let line = lines.iter().find(|it| it["what"] == what);

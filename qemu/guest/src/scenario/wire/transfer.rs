@@ -11,11 +11,13 @@ use crate::net::address;
 use crate::pair::FORMS;
 use crate::peer::Peer;
 use crate::scenario::Report;
+use crate::scenario::command;
 use crate::scenario::fallback::PEER_DECLINED;
 use crate::scenario::same;
 use crate::scenario::switch::IPPROTO_SMC;
 use crate::sockets::protocols_of;
 use anyhow::Result;
+use serde_json::Value;
 use smc_netlink::smc::fallbacks;
 use smc_netlink::smc::smcr_link_groups;
 use smc_netlink::smc::stats;
@@ -38,6 +40,7 @@ pub fn run(report: &mut Report, name: &'static str, bytes: u64) -> Result<()> {
         let _smcify = smcify()?;
         rdma_is_ready(peer)?;
         peer.meet("smcify is loaded")?;
+        report.check("smcify check names the device", is_ready());
         let mut server = 0;
         for form in FORMS {
             for (kind, smcr) in KINDS {
@@ -56,6 +59,32 @@ pub fn run(report: &mut Report, name: &'static str, bytes: u64) -> Result<()> {
     })
 }
 
+/// Whether `smcify check` finds what SMC-R runs over.
+fn is_ready() -> Result<()> {
+    let said = command::smcify("check --json")?;
+    for (what, expected) in [
+        ("SMC-R devices", "rxe0"),
+        ("egress eth0", "SMC-R over rxe0"),
+    ] {
+        let line = command::checked(&said, what)?;
+        let found = (&line["state"], &line["found"]);
+        same(what, (&"good".into(), &expected.into()), found)?;
+    }
+    Ok(())
+}
+
+/// What `smcify ss` says of a program's connections.
+fn listed(pid: u32) -> Result<Vec<String>> {
+    let listed = command::json("ss")?;
+    let sockets = listed["sockets"].as_array().into_iter().flatten();
+    let of = |socket: &&Value| {
+        let mut processes = socket["processes"].as_array().into_iter().flatten();
+        processes.any(|it| it["pid"] == pid)
+    };
+    let carriers = sockets.filter(of).map(|it| it["carrier"].as_str());
+    Ok(carriers.map(|it| it.unwrap_or_default().into()).collect())
+}
+
 /// What one guest has seen of a transfer.
 struct Seen {
     server: bool,
@@ -63,6 +92,8 @@ struct Seen {
     protocols: Vec<i32>,
     /// What SMC_DIAG said of them, at any time.
     carriers: Vec<String>,
+    /// What `smcify ss` said of them.
+    listed: Vec<String>,
     counted: Counted,
     /// The versions of the link groups that have connections.
     versions: Vec<u64>,
@@ -116,6 +147,7 @@ fn one(peer: &Peer, server: u8, form: &'static str, ip: IpAddr, bytes: u64) -> R
     let mut end = end(peer, server, form, ip, bytes)?;
     end.watch()?;
     let protocols = protocols_of(end.pid())?;
+    let listed = listed(end.pid())?;
     let counted = Counted::now()?.since(&before);
     let groups = smcr_link_groups()?.into_iter();
     let versions = groups.filter(|it| it.connections > 0).map(|it| it.version);
@@ -126,6 +158,7 @@ fn one(peer: &Peer, server: u8, form: &'static str, ip: IpAddr, bytes: u64) -> R
         server: peer.node() == server,
         protocols,
         carriers,
+        listed,
         counted,
         versions,
     })
@@ -137,6 +170,7 @@ impl Seen {
         let carriers = vec![Carrier::SmcR.to_string()];
         same("SO_PROTOCOL", &vec![IPPROTO_SMC], &self.protocols)?;
         same("SMC_DIAG", &carriers, &self.carriers)?;
+        same("smcify ss", &vec!["smcr".into()], &self.listed)?;
         let expected = Counted {
             client: (!self.server).into(),
             server: self.server.into(),
@@ -155,6 +189,7 @@ impl Seen {
             &vec![self.fallback().to_string()],
             &self.carriers,
         )?;
+        same("smcify ss", &vec!["tcp".into()], &self.listed)?;
         let expected = Counted {
             fallbacks: 1,
             ..Counted::default()
