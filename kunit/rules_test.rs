@@ -166,6 +166,20 @@ mod tests {
     }
 
     #[test]
+    fn rules_that_share_a_list_need_no_stack_to_be_freed() {
+        /// Times that of `u64`'s hash it is 1: the hashes are the numbers themselves, too small
+        /// to differ in the bits that count.
+        const INVERSE: u64 = 0xf1de_83e1_9937_733d;
+        let rules = Rules::default();
+        let added = (1..=4000_u64).all(|number| {
+            let name = Name::Who(Who::Cgroup(number.wrapping_mul(INVERSE)));
+            Rule::new(Action::Tcp).is_ok_and(|rule| rules.insert(&name, rule).is_ok())
+        });
+        assert!(added);
+        drop(rules);
+    }
+
+    #[test]
     fn hits_are_counted_by_the_rule_that_decides() {
         let rules = Rules::default();
         let uid = Rule::new(Action::Smc);

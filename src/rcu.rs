@@ -6,6 +6,7 @@
 //!
 //! C header: `include/linux/rcupdate.h`.
 
+use core::mem;
 use core::ops::Deref;
 use core::ptr::{
     self,
@@ -78,6 +79,20 @@ impl<T: Send + Sync + 'static> Shared<T> {
             retired,
         };
         Ok(Self(Arc::new(node, GFP_KERNEL)?))
+    }
+}
+
+impl<T: Send + Sync + 'static> Shared<T> {
+    /// Drops it. If nobody else has the value any more, `last` may take out of it what it wants
+    /// to drop by itself.
+    ///
+    /// Context: as the `Drop` of `T`.
+    pub fn drop_with(self, last: impl FnOnce(&mut T)) {
+        if let Some(mut node) = Arc::into_unique_or_drop(self.0) {
+            // SAFETY: The value is nowhere pinned, and `head`, which may not move, stays where
+            // it is.
+            last(unsafe { &mut node.as_mut().get_unchecked_mut().value });
+        }
     }
 }
 
@@ -159,6 +174,15 @@ impl<T: Send + Sync + 'static> Published<T> {
         }
     }
 
+    /// Takes out what is there: nobody else has the place, so there are no readers.
+    ///
+    /// Context: any.
+    pub fn take(&mut self) -> Option<Shared<T>> {
+        let node = mem::replace(self.0.get_mut(), ptr::null_mut());
+        // SAFETY: By the type invariant, if it is not null, its reference is here now.
+        (!node.is_null()).then(|| Shared(unsafe { Arc::from_raw(node) }))
+    }
+
     /// Drops the reference that a place had.
     ///
     /// # Safety
@@ -173,11 +197,7 @@ impl<T: Send + Sync + 'static> Published<T> {
 
 impl<T: Send + Sync + 'static> Drop for Published<T> {
     fn drop(&mut self) {
-        let node = *self.0.get_mut();
-        if !node.is_null() {
-            // SAFETY: By the type invariant. No reader is left: each has borrowed `self`.
-            drop(unsafe { Arc::from_raw(node) });
-        }
+        drop(self.take());
     }
 }
 

@@ -54,6 +54,17 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Entry<K, V> {
     }
 }
 
+impl<K: Key, V: Clone + Send + Sync + 'static> Drop for Entry<K, V> {
+    /// Drops the rest of the list one by one: it may be long, for whoever chooses keys can choose
+    /// such that share a list, and stacks are short.
+    fn drop(&mut self) {
+        let mut rest = self.next.take();
+        while let Some(entry) = rest.take() {
+            entry.drop_with(|entry| rest = entry.next.take());
+        }
+    }
+}
+
 /// A power of two of lists.
 struct Buckets<K: Key, V: Clone + Send + Sync + 'static>(Slots<Published<Entry<K, V>>>);
 

@@ -27,6 +27,11 @@ impl<T: Send + Sync + 'static> Shared<T> {
     }
 }
 
+impl<T: Send + Sync + 'static> Shared<T> {
+    /// Nothing: it is never the last.
+    pub fn drop_with(self, _last: impl FnOnce(&mut T)) {}
+}
+
 impl<T: Send + Sync + 'static> Clone for Shared<T> {
     fn clone(&self) -> Self {
         Self(self.0)
@@ -58,6 +63,11 @@ impl<T: Send + Sync + 'static> Published<T> {
     /// What is there now.
     pub fn share(&self) -> Option<Shared<T>> {
         self.0.read().ok()?.clone()
+    }
+
+    /// Takes out what is there.
+    pub fn take(&mut self) -> Option<Shared<T>> {
+        self.0.get_mut().ok()?.take()
     }
 
     /// Puts `value` there.
