@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What the bindings need and C keeps to itself: static inline
- * functions and macros of the kernel's headers, one each. Some run inside
- * callbacks of ftrace, so none is traced itself.
+ * functions and macros of the kernel's headers, one each. Those that run inside
+ * callbacks of ftrace are not traced themselves.
  */
 
 #include <linux/inetdevice.h>
@@ -11,6 +11,7 @@
 #include <linux/rculist.h>
 #include <linux/sched.h>
 #include <linux/security.h>
+#include <linux/static_call.h>
 #include <net/addrconf.h>
 #include <net/dst.h>
 #include <net/inet_sock.h>
@@ -141,4 +142,22 @@ struct net *smcify_net_next(struct net *net)
 	if (!net)
 		return list_first_or_null_rcu(&net_namespace_list, struct net, list);
 	return list_next_or_null_rcu(&net_namespace_list, &net->list, struct net, list);
+}
+
+static int smcify_no_prfx_match(struct socket *clcsock, const void *prop)
+{
+	return -ENOENT;
+}
+
+DEFINE_STATIC_CALL(smcify_prfx_match, smcify_no_prfx_match);
+
+/*
+ * Calls the function at @address by a call instruction that is written for it. A pointer would
+ * not do: the kernel takes the landing pad for indirect calls (ENDBR) from functions that nobody
+ * calls so, and kCFI would compare types that only smc.ko knows.
+ */
+int smcify_call_prfx_match(unsigned long address, struct socket *clcsock, const void *prop)
+{
+	static_call_update(smcify_prfx_match, (typeof(&smcify_no_prfx_match))address);
+	return static_call(smcify_prfx_match)(clcsock, prop);
 }

@@ -13,6 +13,7 @@ struct inet_request_sock;
 struct net;
 struct net_device;
 struct sock;
+struct socket;
 struct task_struct;
 
 bool smcify_may_warn(void);
@@ -33,5 +34,7 @@ struct inet6_ifaddr *smcify_ifa6_next(struct inet6_dev *idev, struct inet6_ifadd
 struct dst_entry *smcify_route4(const struct sock *sk, const struct inet_request_sock *ireq);
 struct dst_entry *smcify_route6(const struct sock *sk, const struct inet_request_sock *ireq);
 struct net *smcify_net_next(struct net *net);
+
+int smcify_call_prfx_match(unsigned long address, struct socket *clcsock, const void *prop);
 
 #endif

@@ -5,7 +5,6 @@
 //!
 //! C sources: `net/smc/smc.h`, `net/smc/smc_clc.c`, `net/smc/af_smc.c`.
 
-use core::mem;
 use core::slice;
 
 use kernel::prelude::*;
@@ -97,35 +96,36 @@ unsafe extern "C" fn prfx_match(clcsock: *mut bindings::socket, prop: *const u8)
 #[repr(C, align(4))]
 pub struct Area(pub [u8; Prefixes::MAX_SIZE]);
 
-type PrfxMatchFn = unsafe extern "C" fn(*mut bindings::socket, *const u8) -> c_int;
-
 /// The kernel's `smc_clc_prfx_match()`, as it is or as somebody has redirected it.
+///
+/// # Invariants
+///
+/// The address is the function's, which stays: [`SMC_PROTO`] holds `smc.ko`.
 #[derive(Clone, Copy)]
-pub struct PrfxMatch(PrfxMatchFn);
+pub struct PrfxMatch(c_ulong);
 
 impl PrfxMatch {
     /// Finds it.
     ///
     /// # Errors
     ///
-    /// `ENOENT` if it is absent, inlined for one.
+    /// `ENOENT` if it is absent, inlined for one; `ENOMEM`.
     ///
     /// Context: process context, may sleep.
     pub fn find() -> Result<Self> {
-        let address = address_of(PRFX_MATCH.function())? as *const ();
-        // SAFETY: The function of that name has this signature, but for the type that its
-        // second argument points to. It stays, since `SMC_PROTO` holds `smc.ko`.
-        Ok(Self(unsafe {
-            mem::transmute::<*const (), PrfxMatchFn>(address)
-        }))
+        // INVARIANT: That is what is looked up.
+        address_of(PRFX_MATCH.function()).map(Self)
     }
 
     /// Calls it: 0, or a negative errno.
     ///
-    /// Context: process context.
+    /// Context: process context, may sleep.
     pub fn call(self, clcsock: &Socket, area: &Area) -> c_int {
-        // SAFETY: The socket is live, and `area` is as large as any that is looked at.
-        unsafe { (self.0)(clcsock.as_ptr(), area.0.as_ptr()) }
+        // SAFETY: By the type invariant the function is there. It has two pointers as its
+        // arguments: the socket is live, and `area` is as large as any that is looked at.
+        unsafe {
+            bindings::smcify_call_prfx_match(self.0, clcsock.as_ptr(), area.0.as_ptr().cast())
+        }
     }
 
     /// Whether the running kernel lacks the upstream series of 6.18, "net: smc: use

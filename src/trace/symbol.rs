@@ -18,11 +18,14 @@ use crate::bindings;
 /// The longest name that is looked up, with its NUL, in bytes.
 const LONGEST: usize = 64;
 
-/// Address of the function `name`, of the kernel or a loaded module.
+/// Where the function `name`, of the kernel or a loaded module, can be probed: its first
+/// instruction, or where there is a landing pad for indirect calls the one after that. It is for
+/// ftrace, and for direct calls.
 ///
 /// # Errors
 ///
-/// `ENOENT` if it is absent, must not be probed, or `name` is too long.
+/// - `ENOENT`: it is absent, must not be probed, or `name` is too long.
+/// - `ENOMEM`: somebody else has probed it already, and there is no memory for two.
 ///
 /// Context: process context, may sleep.
 pub fn address_of(name: &str) -> Result<c_ulong> {
