@@ -15,7 +15,8 @@ use crate::net::{
 };
 use crate::trace::{
     Held,
-    Replacement, //
+    Replacement,
+    Rewritten, //
 };
 
 /// What `sock_create_kern()` answers while [`REFUSED_SOCKETS`] is in its place.
@@ -36,11 +37,26 @@ extern "C" fn refuse(
     REFUSAL.to_errno()
 }
 
+/// `sock_create_kern()`, whose arguments are those of socket(2) but for the first, a pointer.
+// SAFETY: It checks the others itself.
+pub(crate) const SOCK_CREATE_KERN: Rewritten = unsafe { Rewritten::new("sock_create_kern") };
+
+/// Nothing of that name.
+// SAFETY: There is no such function to be called.
+pub(crate) const ABSENT: Rewritten = unsafe { Rewritten::new("smcify_no_such_function") };
+
+/// Nothing of that name, which is longer than any.
+// SAFETY: As above.
+pub(crate) const TOO_LONG: Rewritten = unsafe {
+    Rewritten::new("smcify_a_function_name_that_is_much_longer_than_any_other_name_here")
+};
+
 /// `kernel_getsockname()` calls [`INNER`] with the same socket.
 // SAFETY: Its first argument is a live `struct socket`.
 pub(crate) const OUTER: Held = unsafe { Held::by_socket("kernel_getsockname") };
 /// What [`OUTER`] calls, with its first argument.
-pub(crate) const INNER: &[&str] = &["inet_getname"];
+// SAFETY: It has one argument that is an integer, which it compares with 0.
+pub(crate) const INNER: &[Rewritten] = &[unsafe { Rewritten::new("inet_getname") }];
 
 /// Nothing of that name.
 // SAFETY: There is no such function, so none with another first argument.

@@ -5,6 +5,7 @@
 use kernel::prelude::*;
 use kernel::sync::Arc;
 
+use crate::calls::SOCK_CREATE_KERN;
 use crate::hook;
 use crate::policy::IPPROTO_SMC;
 use crate::trace::{
@@ -37,7 +38,7 @@ mod tests {
         let before = hook::smc_is_there();
         let without = Arc::new(WithoutSmc, GFP_KERNEL)
             .map_err(Error::from)
-            .map(|handler| Rewrite::new(&["sock_create_kern"], handler))
+            .map(|handler| Rewrite::new(&[SOCK_CREATE_KERN], handler))
             .and_then(|rewrite| KBox::try_pin_init(rewrite, GFP_KERNEL));
         let during = hook::smc_is_there();
         // Dropped before anything is asserted: a failure runs no destructor.

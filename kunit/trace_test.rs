@@ -16,11 +16,14 @@ use kernel::sync::Arc;
 use crate::calls::{
     getsockname,
     references,
+    ABSENT,
     INNER,
     NO_FUNCTION,
     OUTER,
     REFUSAL,
-    REFUSED_SOCKETS, //
+    REFUSED_SOCKETS,
+    SOCK_CREATE_KERN,
+    TOO_LONG, //
 };
 use crate::net::{
     ARef,
@@ -37,7 +40,8 @@ use crate::trace::{
     Handler,
     Hold,
     Redirect,
-    Rewrite, //
+    Rewrite,
+    Rewritten, //
 };
 
 const AF_INET: i32 = 2;
@@ -58,7 +62,7 @@ impl Handler for Datagram {
     }
 }
 
-fn attach(functions: &'static [&'static str]) -> Result<Pin<KBox<Rewrite<Datagram>>>> {
+fn attach(functions: &'static [Rewritten]) -> Result<Pin<KBox<Rewrite<Datagram>>>> {
     let handler = Arc::new(Datagram, GFP_KERNEL)?;
     KBox::try_pin_init(Rewrite::new(functions, handler), GFP_KERNEL)
 }
@@ -114,7 +118,7 @@ mod tests {
     fn the_function_sees_the_new_argument() {
         let create = || Socket::create_kern(AF_INET, NO_TYPE, 0).map(drop);
         let before = create();
-        let attached = attach(&["sock_create_kern"]);
+        let attached = attach(&[SOCK_CREATE_KERN]);
         let during = create();
         // What the handler leaves alone stays as it is.
         let other = Socket::create_kern(AF_INET, NO_TYPE_EITHER, 0).map(drop);
@@ -127,24 +131,24 @@ mod tests {
 
     #[test]
     fn an_absent_function_is_enoent() {
-        assert_eq!(attach(&["smcify_no_such_function"]).err(), Some(ENOENT));
+        assert_eq!(attach(&[ABSENT]).err(), Some(ENOENT));
     }
 
     #[test]
     fn one_absent_function_of_two_is_enoent() {
-        let functions = &["sock_create_kern", "smcify_no_such_function"];
+        let functions = &[SOCK_CREATE_KERN, ABSENT];
         assert_eq!(attach(functions).err(), Some(ENOENT));
     }
 
     #[test]
     fn a_name_too_long_is_enoent() {
-        let functions = &["smcify_a_function_name_that_is_much_longer_than_any_other_name_here"];
+        let functions = &[TOO_LONG];
         assert_eq!(attach(functions).err(), Some(ENOENT));
     }
 
     #[test]
     fn attaching_twice_is_two_attachments() {
-        let functions = &["sock_create_kern"];
+        let functions = &[SOCK_CREATE_KERN];
         let first = attach(functions);
         let second = attach(functions);
         assert!(first.map(drop).is_ok());
@@ -174,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_rewritten_function_can_be_redirected() {
-        let rewritten = attach(&["sock_create_kern"]);
+        let rewritten = attach(&[SOCK_CREATE_KERN]);
         let redirected = refuse_sockets();
         let during = create();
         assert!(redirected.map(drop).is_ok());

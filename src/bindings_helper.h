@@ -2,6 +2,7 @@
 /* What the kernel crate's bindings lack or leave opaque; read by bindgen. */
 
 #include <linux/cgroup-defs.h>
+#include <linux/delay.h>
 #include <linux/fprobe.h>
 #include <linux/ftrace.h>
 #include <linux/in.h>

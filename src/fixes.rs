@@ -17,6 +17,7 @@ use crate::net::smc::{
     PrfxMatch, //
 };
 use crate::trace::{
+    Anchor,
     Held,
     Hold,
     Redirect,
@@ -67,7 +68,12 @@ impl Kind {
     fn attach(self) -> Result<Attached> {
         Ok(match self {
             Self::Replace(it) => {
-                Attached::Redirect(KBox::try_pin_init(Redirect::new(it), GFP_KERNEL)?)
+                let redirect = KBox::try_pin_init(Redirect::new(it), GFP_KERNEL);
+                if let Err(EBUSY) = redirect {
+                    // Or is it that ftrace is switched off?
+                    KBox::try_pin_init(Anchor::new(it.function()), GFP_KERNEL)?;
+                }
+                Attached::Redirect(redirect?)
             }
             Self::Hold(it) => Attached::Hold(KBox::try_pin_init(Hold::new(it), GFP_KERNEL)?),
         })
@@ -166,7 +172,7 @@ impl Fix {
             }
             Err(ENOENT) => Ok(State::Absent),
             Err(EBUSY) => {
-                pr_warn!("{function}() is redirected by somebody else: left alone\n");
+                pr_warn!("{function}() is somebody else's, a livepatch's for one: left alone\n");
                 Ok(State::Busy)
             }
             Err(error) => {
@@ -198,7 +204,8 @@ impl Fixes {
             series: match PrfxMatch::find() {
                 Ok(kernels) => kernels.is_unfixed()?,
                 // It cannot be asked, so it is not known.
-                Err(_) => false,
+                Err(ENOENT) => false,
+                Err(error) => return Err(error),
             },
             fixes: FIXES.map(|(kind, lacks)| Fix {
                 kind,

@@ -3,20 +3,15 @@
 //! The creation hook: the protocol argument of socket creation is rewritten before
 //! the kernel has allocated anything.
 //!
-//! Logic. Two functions see every socket that user space creates, each with the
-//! arguments family, type and protocol (`net/socket.c`):
-//!
-//! - `update_socket_protocol()`, which `__sys_socket()` calls just before
-//!   `sock_create()`;
-//! - `__sys_socket_file()`, io_uring's way, which does not pass the first.
-//!
-//! In-kernel sockets (`sock_create_kern()`), `socketpair()` and `accept()` pass
-//! neither.
+//! Logic. Where that is possible for every way to a socket: [`CREATION`].
 
 use kernel::prelude::*;
 use kernel::sync::Arc;
 
-use crate::net::Socket;
+use crate::net::{
+    Socket,
+    CREATION, //
+};
 use crate::policy::{
     self,
     Request, //
@@ -28,8 +23,6 @@ use crate::trace::{
     Handler,
     Rewrite, //
 };
-
-const FUNCTIONS: &[&str] = &["update_socket_protocol", "__sys_socket_file"];
 
 /// Decides on each socket request, and counts it.
 impl Handler for Rules {
@@ -80,7 +73,7 @@ fn select(rules: &Rules, arguments: &mut Arguments<'_>, protocol: i32) {
 ///
 /// Context: process context, may sleep.
 pub fn attach(rules: Arc<Rules>) -> Result<Pin<KBox<Rewrite<Rules>>>> {
-    KBox::try_pin_init(Rewrite::new(FUNCTIONS, rules), GFP_KERNEL)
+    KBox::try_pin_init(Rewrite::new(CREATION, rules), GFP_KERNEL)
 }
 
 /// Tries the hook once, without rules, and takes it off again.

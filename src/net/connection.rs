@@ -105,8 +105,8 @@ impl<'c> Connection<'c> {
     /// Of a SYN it is that of the socket's route. A SYN-ACK has a route, but who makes its
     /// options is not told which: it is looked up once more as TCP did, which is why this is
     /// a method, to be called only if the answer matters. It is the same one unless routes
-    /// change in between, the listener has a source route, or IPv6 has several next hops
-    /// that serve alike.
+    /// change in between, there is a source route (IPv4: in the SYN, IPv6: of the listener), or
+    /// IPv6 has several next hops that serve alike.
     ///
     /// Context: process context or softirq; does not sleep.
     pub fn egress<'g>(&self, guard: &'g rcu::Guard) -> Option<&'g NetDevice> {

@@ -32,7 +32,8 @@ pub struct NetDevice(Opaque<bindings::net_device>);
 // SAFETY: A device belongs to no thread; its count may be dropped on any.
 unsafe impl Send for NetDevice {}
 
-// SAFETY: What the methods read is read under RCU, or never changes.
+// SAFETY: What the methods read is read under RCU, never changes, or is a name that is read as it
+// is, byte by byte, at whatever moment.
 unsafe impl Sync for NetDevice {}
 
 impl NetDevice {

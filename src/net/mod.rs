@@ -32,7 +32,10 @@ pub use inet::{
     Inet6Dev, //
 };
 pub use sock::Sock;
-pub use socket::Socket;
+pub use socket::{
+    Socket,
+    CREATION, //
+};
 
 // Before 6.18 they are in another place: Kbuild looks which.
 #[cfg(not(smcify_aref_in_types))]

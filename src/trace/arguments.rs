@@ -4,7 +4,6 @@
 //!
 //! C header: `include/linux/ftrace_regs.h`.
 
-use kernel::build_error;
 use kernel::prelude::*;
 
 use crate::bindings;
@@ -63,13 +62,13 @@ impl<'a> Arguments<'a> {
     /// The register of integer argument `N` by the architecture's calling convention.
     #[inline(always)]
     fn register<const N: usize>(&mut self) -> &mut c_ulong {
+        const { assert!(N < 4, "every architecture has as many in registers") };
         #[cfg(CONFIG_X86_64)]
         let register = match N {
             0 => &mut self.0.regs.di,
             1 => &mut self.0.regs.si,
             2 => &mut self.0.regs.dx,
-            3 => &mut self.0.regs.cx,
-            _ => build_error!("no register is listed for this argument"),
+            _ => &mut self.0.regs.cx,
         };
         #[cfg(CONFIG_ARM64)]
         let register = &mut self.0.regs[N];

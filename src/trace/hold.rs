@@ -11,7 +11,8 @@
 //! instructions of one task, and the unregistering of the new device in the same call. A device
 //! that goes away in between is no such case: its routes are left with the blackhole device,
 //! which is never freed. And a call is not held if the stack that the kernel keeps for the
-//! exits is full, which `nmissed` of the fprobe counts.
+//! exits of the task's calls is full, or the task has none: `nmissed` of the fprobe and
+//! `trace_overrun` of the task count the first, nobody the second.
 //!
 //! C header: `include/linux/fprobe.h`.
 
@@ -30,6 +31,7 @@ use kernel::sync::Completion;
 use kernel::types::Opaque;
 
 use super::symbol;
+use super::Anchor;
 use super::Arguments;
 use crate::bindings;
 use crate::net::{
@@ -116,6 +118,8 @@ pub struct Hold {
     #[pin]
     drained: Completion,
     #[pin]
+    _anchor: Anchor,
+    #[pin]
     fprobe: Opaque<bindings::fprobe>,
 }
 
@@ -131,7 +135,8 @@ impl Hold {
     /// # Errors
     ///
     /// - `ENOENT`: the function is absent, or ftrace cannot reach it.
-    /// - `EBUSY`: the function graph tracer cannot take another user.
+    /// - `EBUSY`: the function graph tracer, which has room for 16, cannot take another user.
+    /// - `EOPNOTSUPP`: ftrace is switched off.
     /// - `ENOMEM`.
     ///
     /// Context: process context, may sleep.
@@ -142,6 +147,7 @@ impl Hold {
             calls: AtomicUsize::new(1),
             closing: AtomicBool::new(false),
             drained <- Completion::new(),
+            _anchor <- Anchor::new(held.function),
             // The last one: from here on the others are used.
             fprobe <- Opaque::try_ffi_init(move |fprobe: *mut bindings::fprobe| {
                 // SAFETY: `fprobe` is valid for writes and pinned, in an otherwise complete
@@ -168,7 +174,10 @@ impl Hold {
         // SAFETY: `fprobe` is initialised and stays by the safety requirement; `address` is one
         // address.
         to_result(unsafe { bindings::register_fprobe_ips(fprobe, &raw mut address, 1) })
-            .map_err(symbol::absent)
+            .map_err(|error| match error {
+                ENOSPC => EBUSY,
+                error => symbol::absent(error),
+            })
     }
 
     /// # Safety

@@ -5,8 +5,10 @@
 //!
 //! - [`Rewrite`] changes the arguments of a call;
 //! - [`Redirect`] puts another function in a function's place;
-//! - [`Hold`] keeps a device for as long as a call of a function lasts.
+//! - [`Hold`] keeps a device for as long as a call of a function lasts;
+//! - [`Anchor`] keeps ftrace switched on.
 
+mod anchor;
 mod arguments;
 mod hold;
 mod ops;
@@ -14,6 +16,7 @@ mod redirect;
 mod rewrite;
 mod symbol;
 
+pub use anchor::Anchor;
 pub use arguments::Arguments;
 pub use hold::{
     Held,
@@ -25,6 +28,7 @@ pub use redirect::{
 };
 pub use rewrite::{
     Handler,
-    Rewrite, //
+    Rewrite,
+    Rewritten, //
 };
 pub use symbol::address_of;

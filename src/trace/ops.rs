@@ -42,7 +42,7 @@ pub(super) unsafe fn register(
     callback: Callback,
     private: *mut c_void,
     flags: u32,
-    functions: &[&str],
+    mut functions: impl Iterator<Item = &'static str>,
 ) -> Result {
     // SAFETY: `ops` is valid for writes by the safety requirement, and all zeroes are a
     // `struct ftrace_ops` like any that C defines.
@@ -53,7 +53,6 @@ pub(super) unsafe fn register(
         (*ops).private = private;
     }
     let registered = functions
-        .iter()
         // SAFETY: `ops` has just been initialised and is not registered.
         .try_for_each(|function| unsafe { add(ops, function) })
         // SAFETY: `ops` is initialised, and stays by the safety requirement.
@@ -63,6 +62,16 @@ pub(super) unsafe fn register(
         unsafe { bindings::ftrace_free_filter(ops) };
     }
     registered
+}
+
+/// `EBUSY` and `ENODEV`, of an ops without `FTRACE_OPS_FL_IPMODIFY`, as `EOPNOTSUPP`:
+/// `__register_ftrace_function()` refuses a permanent one so where ftrace is switched off, and
+/// all where it has shut itself down.
+pub(super) fn off(error: Error) -> Error {
+    match error {
+        EBUSY | ENODEV => Error::from_errno(-(kernel::bindings::EOPNOTSUPP as c_int)),
+        error => error,
+    }
 }
 
 /// Adds `function` to the functions that `ops` traces.
@@ -79,6 +88,9 @@ unsafe fn add(ops: *mut bindings::ftrace_ops, function: &str) -> Result {
 /// Takes `ops` off again, and waits until no callback is under way, nor any task on its way
 /// from one, short of those that have gone to sleep since.
 ///
+/// It does not return if ftrace has shut itself down: then the function still calls `ops`, and
+/// neither that nor this code may go.
+///
 /// Context: process context, may sleep.
 ///
 /// # Safety
@@ -87,7 +99,11 @@ unsafe fn add(ops: *mut bindings::ftrace_ops, function: &str) -> Result {
 pub(super) unsafe fn unregister(ops: *mut bindings::ftrace_ops) {
     // SAFETY: `ops` is registered by the safety requirement.
     if let Err(error) = to_result(unsafe { bindings::unregister_ftrace_function(ops) }) {
-        pr_crit!("ftrace kept the callback: {error:?}\n");
+        pr_emerg!("ftrace keeps the callback ({error:?}): it stays, and this task with it\n");
+        loop {
+            // SAFETY: Sleeping is allowed here.
+            unsafe { bindings::msleep(60_000) };
+        }
     }
     // SAFETY: `ops` is initialised, and is registered no longer.
     unsafe { bindings::ftrace_free_filter(ops) };

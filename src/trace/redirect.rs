@@ -5,6 +5,7 @@
 //! The mechanism under livepatch. Of a function that never sleeps nothing is left when it is
 //! taken off: `unregister_ftrace_function()` waits for a grace period of RCU tasks, which ends
 //! only when every task has slept or run in user space, and so has left the replacement.
+//! As of livepatches there can be one of a function: who comes later is refused.
 //!
 //! C header: `include/linux/ftrace.h`; example: `kernel/livepatch/patch.c`.
 
@@ -26,6 +27,12 @@ pub struct Replacement {
     function: &'static str,
     by: *const (),
 }
+
+// SAFETY: The address of a function is the same for every thread.
+unsafe impl Send for Replacement {}
+
+// SAFETY: As above.
+unsafe impl Sync for Replacement {}
 
 impl Replacement {
     /// # Safety
@@ -81,7 +88,7 @@ impl Redirect {
             ops <- Opaque::try_ffi_init(move |ops: *mut bindings::ftrace_ops| {
                 // SAFETY: `ops` is valid for writes and pinned, and `drop` unregisters it.
                 // The callback needs nothing but `by`, a function of this module.
-                unsafe { ops::register(ops, Self::callback, private, flags, &[function]) }
+                unsafe { ops::register(ops, Self::callback, private, flags, [function].into_iter()) }
             }),
         })
     }

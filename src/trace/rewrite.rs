@@ -9,6 +9,8 @@
 //!
 //! C header: `include/linux/ftrace.h`.
 
+use core::fmt;
+
 use kernel::prelude::*;
 use kernel::sync::Arc;
 use kernel::types::Opaque;
@@ -16,6 +18,32 @@ use kernel::types::Opaque;
 use super::ops;
 use super::Arguments;
 use crate::bindings;
+
+/// A function whose arguments may be changed.
+///
+/// # Invariants
+///
+/// The kernel's `function` is sound to call with any value of the arguments that are integers.
+#[derive(Clone, Copy)]
+pub struct Rewritten(&'static str);
+
+impl Rewritten {
+    /// # Safety
+    ///
+    /// The kernel's `function` must be sound to call with any value of its arguments that are
+    /// integers, as is one that is given what user space asks for, unchecked.
+    pub const unsafe fn new(function: &'static str) -> Self {
+        // INVARIANT: By the safety requirement.
+        Self(function)
+    }
+}
+
+impl fmt::Debug for Rewritten {
+    /// The function's name.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
 
 /// What is done to each call.
 pub trait Handler: Send + Sync {
@@ -47,7 +75,7 @@ unsafe impl<H: Handler> Send for Rewrite<H> {}
 unsafe impl<H: Handler> Sync for Rewrite<H> {}
 
 impl<H: Handler> Rewrite<H> {
-    /// Attaches `handler` to the kernel functions of these names.
+    /// Attaches `handler` to these functions.
     ///
     /// # Errors
     ///
@@ -58,15 +86,16 @@ impl<H: Handler> Rewrite<H> {
     /// - `ENOMEM`.
     ///
     /// Context: process context, may sleep.
-    pub fn new(functions: &'static [&'static str], handler: Arc<H>) -> impl PinInit<Self, Error> {
+    pub fn new(functions: &'static [Rewritten], handler: Arc<H>) -> impl PinInit<Self, Error> {
         let private = (&raw const *handler).cast_mut().cast();
         // INVARIANT: `ops::register` leaves `ops` registered with `private` at the handler.
         try_pin_init!(Self {
             _handler: handler,
             ops <- Opaque::try_ffi_init(move |ops: *mut bindings::ftrace_ops| {
+                let names = functions.iter().map(|it| it.0);
                 // SAFETY: `ops` is valid for writes and pinned, and `drop` unregisters it,
-                // before it lets the handler go.
-                unsafe { ops::register(ops, Self::callback, private, 0, functions) }
+                // before it lets the handler go. What that sets are integers.
+                unsafe { ops::register(ops, Self::callback, private, 0, names) }
                     .map_err(|error| why_not(error, functions))
             }),
         })
@@ -102,17 +131,15 @@ impl<H: Handler> PinnedDrop for Rewrite<H> {
 }
 
 /// Says in the log why ftrace refused, and gives the errno that fits.
-fn why_not(error: Error, functions: &[&str]) -> Error {
+fn why_not(error: Error, functions: &[Rewritten]) -> Error {
     match error {
         ENOENT => {
             pr_err!("of {functions:?} one is absent from this kernel, or not traceable\n");
             ENOENT
         }
-        // `__register_ftrace_function()` refuses a permanent ops so; `ENODEV` is the
-        // answer after ftrace has shut itself down.
         EBUSY | ENODEV => {
             pr_err!("ftrace is switched off (sysctl kernel.ftrace_enabled)\n");
-            Error::from_errno(-(kernel::bindings::EOPNOTSUPP as c_int))
+            ops::off(error)
         }
         error => {
             pr_err!("ftrace refused the hook: {error:?}\n");

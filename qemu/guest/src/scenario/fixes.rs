@@ -5,6 +5,7 @@
 use super::Report;
 use super::clc::MATCH;
 use super::kernel;
+use super::load_errors::FTRACE_ENABLED;
 use super::same;
 use super::table::BOTH;
 use super::transfer::LOOPBACKS;
@@ -17,8 +18,10 @@ use crate::smcify::Fix;
 use crate::smcify::Smcify;
 use crate::smcify::nothing_left;
 use crate::smcify::set_fix;
+use anyhow::Context;
 use anyhow::Result;
 use anyhow::ensure;
+use std::fs::write;
 
 /// Functions, and their states on the lab's kernels in the order of [`BOTH`].
 const FIXES: [(&str, [&str; 2]); 5] = [
@@ -57,10 +60,17 @@ pub fn run(report: &mut Report) -> Result<()> {
         })
         .collect();
     report.check("all on", same("fixes", &on, &smcify.fixes()?));
+    let refused = write(FTRACE_ENABLED, "0").map_err(|e| e.raw_os_error());
+    report.check(
+        "all on: ftrace stays on",
+        same("write", Err(Some(libc::EBUSY)), refused),
+    );
     connects(report, "all on");
 
     all(&smcify, "auto")?;
     report.check("auto again", same("fixes", &states, &smcify.fixes()?));
+    report.check("without ftrace none can be on", without_ftrace(&smcify));
+    report.check("with one ftrace stays on", with_one(&smcify));
     report.check("rmmod", smcify.unload());
     report.check("nothing is left", nothing_left());
     // Where the kernel has the fix, nobody's place is wanted.
@@ -72,6 +82,31 @@ pub fn run(report: &mut Report) -> Result<()> {
         });
     }
     Ok(())
+}
+
+/// A fix that is switched on while ftrace is off is refused, and stays as it was.
+fn without_ftrace(smcify: &Smcify) -> Result<()> {
+    smcify.set_default("tcp")?;
+    all(smcify, "off")?;
+    let before = smcify.fixes()?;
+    write(FTRACE_ENABLED, "0").context("switching ftrace off")?;
+    let mut answers = Vec::new();
+    for fix in before.iter().filter(|it| it.function != "smc_ulp_init") {
+        let answer = set_fix(&format!("{} on", fix.function));
+        answers.push((&fix.function, answer.map_err(|e| e.raw_os_error())));
+    }
+    write(FTRACE_ENABLED, "1").context("switching ftrace on")?;
+    for (function, answer) in answers {
+        same(function, Err(Some(libc::EOPNOTSUPP)), answer)?;
+    }
+    same("fixes", before, smcify.fixes()?)
+}
+
+/// Of those that ftrace would not keep by themselves.
+fn with_one(smcify: &Smcify) -> Result<()> {
+    smcify.set_fix("smc_vlan_by_tcpsk", "on")?;
+    let answer = write(FTRACE_ENABLED, "0").map_err(|e| e.raw_os_error());
+    same("write", Err(Some(libc::EBUSY)), answer)
 }
 
 /// What a livepatch has is left to it, said, and taken once it is gone.
@@ -92,7 +127,7 @@ fn busy(report: &mut Report, states: &[Fix]) -> Result<()> {
         same("fixes", &but_one, &found),
     );
     let said = log.lines();
-    let is = |line: &String| line.contains(MATCH) && line.contains("redirected by somebody else");
+    let is = |line: &String| line.contains(MATCH) && line.contains("somebody else's");
     let one = same(
         "lines in the log",
         1,

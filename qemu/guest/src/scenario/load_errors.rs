@@ -23,7 +23,7 @@ use std::fs::write;
 use std::thread::sleep;
 use std::time::Duration;
 
-const FTRACE_ENABLED: &str = "/proc/sys/kernel/ftrace_enabled";
+pub const FTRACE_ENABLED: &str = "/proc/sys/kernel/ftrace_enabled";
 
 /// The scenario.
 pub fn run(report: &mut Report) -> Result<()> {
