@@ -26,6 +26,9 @@ else
 include $(KDIR)/include/config/auto.conf
 missing := $(strip $(foreach option,$(needs),$(if $(CONFIG_$(option)),,CONFIG_$(option))))
 $(if $(missing),$(error smcify: the kernel build at $(KDIR) lacks $(missing)))
+ifneq ($(shell test $(or $(CONFIG_RUSTC_VERSION),0) -ge 108200 || echo n),)
+$(error smcify: the kernel build at $(KDIR) is of an older rustc than 1.82)
+endif
 endif
 
 $(KBUILD_GOALS):

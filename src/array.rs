@@ -13,7 +13,7 @@ pub use kernel::alloc::AllocError;
 
 /// Items whose number does not change.
 ///
-/// It may be dropped in any context.
+/// It may be dropped where `vfree()` may be called: where sleeping is allowed, and in interrupts.
 pub struct Array<T>(KVVec<T>);
 
 impl<T> Array<T> {
@@ -43,7 +43,7 @@ impl<T> Deref for Array<T> {
 
 /// A power of two of items, one of which each hash finds by its upper bits.
 ///
-/// It may be dropped in any context.
+/// It may be dropped where `vfree()` may be called: where sleeping is allowed, and in interrupts.
 ///
 /// # Invariants
 ///

@@ -2,8 +2,7 @@
 
 //! `/sys/kernel/config/smcify/`: the switch, the counters, the live fixes, the version.
 //!
-//! Logic. Every method runs in process context, under the attribute's own mutex of
-//! configfs, and may sleep.
+//! Logic. Every method runs in process context, several at once, and may sleep.
 
 use core::fmt::Write;
 

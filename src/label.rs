@@ -7,7 +7,7 @@
 
 use core::fmt;
 
-/// 1 to 15 bytes, none of them NUL.
+/// Up to 15 bytes, none of them NUL. None at all are only of what the kernel has.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Label([u8; Self::SIZE]);
 

@@ -77,9 +77,9 @@ impl Current<'_> {
 impl rules::Task for Current<'_> {
     #[inline]
     fn cgroups(&self) -> impl Iterator<Item = u64> {
-        // SAFETY: By the type invariant; `cgroups` is never null, and is released after a
-        // grace period when the task is moved to others.
-        let own = unsafe { (*(*self.task).cgroups).dfl_cgrp };
+        // SAFETY: By the type invariant; whoever moves the task to other cgroups exchanges the
+        // pointer, which is never null, and releases the old ones after a grace period.
+        let own = unsafe { (*(&raw const (*self.task).cgroups).read_volatile()).dfl_cgrp };
         // SAFETY: A `css_set` holds its cgroups.
         let left = unsafe { (*own).level } as usize;
         Cgroups {
@@ -99,9 +99,9 @@ impl rules::Task for Current<'_> {
         let comm = unsafe {
             let task = match (*self.task).flags & PF_IO_WORKER {
                 0 => self.task,
-                _ => (*self.task).group_leader,
+                _ => (&raw const (*self.task).group_leader).read_volatile(),
             };
-            (*task).comm
+            (&raw const (*task).comm).read_volatile()
         };
         Label::from_field(comm)
     }
@@ -113,11 +113,13 @@ impl rules::Task for Current<'_> {
         unsafe { (*(*self.task).cred).euid.val }
     }
 
+    /// 0, which no namespace has, of a task that has begun to exit.
     #[inline]
     fn netns(&self) -> u64 {
-        // SAFETY: By the type invariant. Only a task that has begun to exit has no `nsproxy`,
-        // and that creates no sockets. Nobody but the task itself changes it.
-        unsafe { netns::cookie((*(*self.task).nsproxy).net_ns.cast()) }
+        // SAFETY: By the type invariant. Nobody but the task itself changes it.
+        let nsproxy = unsafe { (*self.task).nsproxy.as_ref() };
+        // SAFETY: It holds its namespaces.
+        nsproxy.map_or(0, |it| unsafe { netns::cookie(it.net_ns.cast()) })
     }
 }
 
