@@ -55,8 +55,10 @@ pub(crate) const TOO_LONG: Rewritten = unsafe {
 // SAFETY: Its first argument is a live `struct socket`.
 pub(crate) const OUTER: Held = unsafe { Held::by_socket("kernel_getsockname") };
 /// What [`OUTER`] calls, with its first argument.
-// SAFETY: It has one argument that is an integer, which it compares with 0.
-pub(crate) const INNER: &[Rewritten] = &[unsafe { Rewritten::new("inet_getname") }];
+pub(crate) const INNER: &[Rewritten] = &[
+    // SAFETY: It has one argument that is an integer, which it compares with 0.
+    unsafe { Rewritten::new("inet_getname") },
+];
 
 /// Nothing of that name.
 // SAFETY: There is no such function, so none with another first argument.

@@ -173,11 +173,11 @@ impl Hold {
         }
         // SAFETY: `fprobe` is initialised and stays by the safety requirement; `address` is one
         // address.
-        to_result(unsafe { bindings::register_fprobe_ips(fprobe, &raw mut address, 1) })
-            .map_err(|error| match error {
-                ENOSPC => EBUSY,
-                error => symbol::absent(error),
-            })
+        let answer = unsafe { bindings::register_fprobe_ips(fprobe, &raw mut address, 1) };
+        match to_result(answer) {
+            Err(ENOSPC) => Err(EBUSY),
+            answer => answer.map_err(symbol::absent),
+        }
     }
 
     /// # Safety

@@ -34,11 +34,12 @@ pub struct Page<'a> {
 }
 
 /// What the columns are, in their order.
-const COLUMNS: [(&str, &str); 9] = [
+const COLUMNS: [(&str, &str); 10] = [
     ("nothing", "nothing loaded"),
     ("idle", "smcify, idle"),
     ("unmatched", "smcify, no rule matches"),
     ("selected", "smcify, selected"),
+    ("unfixed", "the same, live fixes off"),
     ("explicit", "IPPROTO_SMC"),
     ("bpf-unmatched", "BPF, no match"),
     ("bpf-selected", "BPF, selected"),

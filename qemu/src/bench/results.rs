@@ -74,11 +74,12 @@ impl Results {
 }
 
 /// The columns' order on paper; others come behind, numbers by size.
-const ORDER: [&str; 9] = [
+const ORDER: [&str; 10] = [
     "nothing",
     "idle",
     "unmatched",
     "selected",
+    "unfixed",
     "explicit",
     "bpf-unmatched",
     "bpf-selected",

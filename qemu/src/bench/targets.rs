@@ -155,9 +155,15 @@ fn connections(rows: &Rows, lines: &mut Vec<Line>) {
         ("stream", "streaming"),
         ("ping", "ping-pong"),
     ] {
+        // Where a kernel needs live fixes, what they take is their price, and not the hook's.
+        let fixes = cell(rows, row, "unfixed").is_some();
+        let (column, without) = match fixes {
+            true => ("unfixed", ", live fixes off"),
+            false => ("selected", ""),
+        };
         lines.push((
-            format!("{what}: selected, beside IPPROTO_SMC"),
-            off(rows, row, "selected", "explicit"),
+            format!("{what}: selected{without}, beside IPPROTO_SMC"),
+            off(rows, row, column, "explicit"),
             Some(1.0),
             PERCENT,
         ));

@@ -9,6 +9,7 @@ use crate::cgroup::Cgroup;
 use crate::rule::Rule;
 use crate::smcify::Smcify;
 use anyhow::Result;
+use anyhow::ensure;
 use guest::measure::Operation;
 use guest::measure::Order;
 use smc_netlink::diag::AF_SMC;
@@ -29,6 +30,8 @@ pub enum Column {
     Unmatched,
     /// smcify, with a rule about this cgroup.
     Selected,
+    /// The same without the live fixes that this kernel needs.
+    Unfixed,
     /// The program asks for `IPPROTO_SMC`.
     Explicit,
     /// A BPF program with another cgroup in its map.
@@ -49,13 +52,32 @@ struct There {
     _bpf: Option<CgroupRule>,
 }
 
+impl There {
+    /// Switches off what is active. Fails if that is nothing: the column is another's then.
+    fn without_fixes(self) -> Result<Self> {
+        if let Some(smcify) = &self._smcify {
+            let active = smcify
+                .fixes()?
+                .into_iter()
+                .filter(|it| it.state == "active");
+            let active: Vec<_> = active.collect();
+            ensure!(!active.is_empty(), "no live fix is active");
+            for fix in active {
+                smcify.set_fix(&fix.function, "off")?;
+            }
+        }
+        Ok(self)
+    }
+}
+
 impl Column {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Nothing,
         Self::Idle,
         Self::Unmatched,
         Self::Selected,
+        Self::Unfixed,
         Self::Explicit,
         Self::BpfUnmatched,
         Self::BpfSelected,
@@ -70,6 +92,7 @@ impl Column {
             Self::Idle => "idle",
             Self::Unmatched => "unmatched",
             Self::Selected => "selected",
+            Self::Unfixed => "unfixed",
             Self::Explicit => "explicit",
             Self::BpfUnmatched => "bpf-unmatched",
             Self::BpfSelected => "bpf-selected",
@@ -118,6 +141,7 @@ impl Column {
             }),
             Self::Unmatched => smcify(other),
             Self::Selected => smcify(own),
+            Self::Unfixed => smcify(own).and_then(There::without_fixes),
             Self::BpfUnmatched => bpf(other),
             Self::BpfSelected => bpf(own),
             Self::Ulp => ulp().map(|()| There::default()),

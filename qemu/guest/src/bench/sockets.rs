@@ -25,6 +25,7 @@ pub fn connections() -> Result<()> {
         Column::Nothing,
         Column::Unmatched,
         Column::Selected,
+        Column::Unfixed,
         Column::Explicit,
         Column::BpfSelected,
         Column::Preload,
