@@ -91,6 +91,8 @@ pub struct Shape {
     pub acpi: bool,
     /// Which of the guests on a network it is, if there is a network.
     pub node: Option<u8>,
+    /// What its end of the network is: the model that QEMU knows.
+    pub nic: &'static str,
     /// Whether KASAN goes on after its first report.
     pub multi_shot: bool,
     /// Whether leaks can be looked for. A kernel that can notes where each object comes from.
@@ -124,9 +126,7 @@ impl Shape {
         if let Some(node) = self.node {
             qemu.args(["-netdev", &netdev(node)]);
             let mac = format!("52:54:00:99:00:{:02x}", node + 1);
-            // Soft-RoCE frees packets with interrupts off, which a page pool does not allow; without
-            // mergeable buffers virtio-net does without one.
-            let device = format!("virtio-net-pci,netdev=net,mac={mac},mrg_rxbuf=off");
+            let device = format!("{},netdev=net,mac={mac}", self.nic);
             qemu.args(["-device", &device]);
             qemu.args(["-chardev", &peer(node)]);
             let port = format!("virtserialport,chardev=peer,name={PEER_PORT}");
