@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Scenarios: which there are, which share a guest, and running them.
 
+use std::cmp::Reverse;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -82,8 +83,8 @@ pub fn run(
     step: &Step,
 ) -> Result<Vec<Went>> {
     let workers = thread::available_parallelism().map_or(1, usize::from);
-    // Those of many scenarios last, side by side: none is left to run on alone at the end.
-    groups.sort_by_key(|group| group.names.len());
+    // Those of many scenarios first: none of them is left to run on alone at the end.
+    groups.sort_by_key(|group| Reverse(group.names.len()));
     let (beside, groups): (Vec<_>, Vec<_>) = groups.into_iter().partition(|group| group.waits);
     let workers = workers.min(groups.len());
     let queue = Mutex::new(groups.into_iter());
