@@ -101,7 +101,7 @@ impl rules::Task for Current<'_> {
                 0 => self.task,
                 _ => (&raw const (*self.task).group_leader).read_volatile(),
             };
-            (&raw const (*task).comm).read_volatile()
+            (*task).comm
         };
         Label::from_field(comm)
     }

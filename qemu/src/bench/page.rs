@@ -133,7 +133,8 @@ impl Page<'_> {
         html! {
             section {
                 h2 { "Targets" }
-                table {
+                div.wide {
+                table.targets {
                     thead { tr { th {} th { "What" } th { "Kernel" } th { "Found" } th { "May be" } } }
                     tbody {
                         @for verdict in self.verdicts {
@@ -141,11 +142,12 @@ impl Page<'_> {
                                 td class=(if verdict.good() { "met" } else { "missed" }) {}
                                 td { (verdict.what) }
                                 td { (verdict.release) }
-                                td { (format!("{:.1} {}", verdict.found, verdict.unit)) }
-                                td { (format!("{:.1}", verdict.limit)) }
+                                td { (short(verdict.found)) " " (verdict.unit) }
+                                td { (short(verdict.limit)) }
                             }
                         }
                     }
+                }
                 }
             }
         }
@@ -281,6 +283,16 @@ fn tables(rows: &Rows, unit: &str) -> Markup {
         @for (name, title, own) in MORE {
             (line(rows, name, title, if own.is_empty() { unit } else { own }))
         }
+    }
+}
+
+/// With a digit behind the point if that says something.
+fn short(value: f64) -> String {
+    let text = format!("{value:.1}");
+    let text = text.strip_suffix(".0").unwrap_or(&text);
+    match text {
+        "-0" => "0".into(),
+        text => text.into(),
     }
 }
 

@@ -25,6 +25,7 @@ pub fn bars(unit: &str, bars: &[(&str, f64)]) -> Result<String> {
         area.fill(&WHITE)?;
         let mut chart = ChartBuilder::on(&area)
             .margin(8)
+            .margin_right(28)
             .x_label_area_size(40)
             .y_label_area_size(230)
             .build_cartesian_2d(least..most * 1.15, (0..bars.len()).into_segmented())?;
