@@ -183,6 +183,15 @@ impl Fix {
     }
 }
 
+/// Whether the running kernel lacks the series; not if it cannot be asked.
+fn lacks_series() -> Result<bool> {
+    match PrfxMatch::find() {
+        Ok(kernels) => kernels.is_unfixed(),
+        Err(ENOENT) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// All fixes. Dropping them takes off what is in force, and waits for the calls under way.
 pub struct Fixes {
     /// The running kernel lacks the upstream series.
@@ -201,12 +210,9 @@ impl Fixes {
     /// Context: process context, may sleep.
     pub fn new() -> Result<Self> {
         let mut new = Self {
-            series: match PrfxMatch::find() {
-                Ok(kernels) => kernels.is_unfixed()?,
-                // It cannot be asked, so it is not known.
-                Err(ENOENT) => false,
-                Err(error) => return Err(error),
-            },
+            series: lacks_series().inspect_err(|error| {
+                pr_err!("this kernel cannot be asked what it lacks: {error:?}\n");
+            })?,
             fixes: FIXES.map(|(kind, lacks)| Fix {
                 kind,
                 lacks,

@@ -10,27 +10,19 @@
 use core::ptr;
 
 use kernel::prelude::*;
-use kernel::types::Opaque;
 
-use super::ops;
+use super::ops::{
+    off,
+    Registered, //
+};
 use crate::bindings;
 
 /// While it lives, `kernel.ftrace_enabled` cannot be set to 0.
-///
-/// # Invariants
-///
-/// `ops` is registered.
-#[pin_data(PinnedDrop)]
+#[pin_data]
 pub struct Anchor {
     #[pin]
-    ops: Opaque<bindings::ftrace_ops>,
+    _registered: Registered,
 }
-
-// SAFETY: Any thread may end a registration.
-unsafe impl Send for Anchor {}
-
-// SAFETY: A shared reference gives access to nothing.
-unsafe impl Sync for Anchor {}
 
 impl Anchor {
     /// At `function`, whose calls it does nothing to.
@@ -38,20 +30,15 @@ impl Anchor {
     /// # Errors
     ///
     /// - `ENOENT`: the function is absent, or ftrace cannot reach it.
-    /// - `EOPNOTSUPP`: ftrace is switched off, or has shut itself down.
+    /// - `EOPNOTSUPP`: ftrace is switched off, or has shut itself down; the log says so.
     /// - `ENOMEM`.
     ///
     /// Context: process context, may sleep.
     pub fn new(function: &'static str) -> impl PinInit<Self, Error> {
-        // INVARIANT: `ops::register` leaves `ops` registered.
+        let (names, private) = ([function].into_iter(), ptr::null_mut());
         try_pin_init!(Self {
-            ops <- Opaque::try_ffi_init(move |ops: *mut bindings::ftrace_ops| {
-                let names = [function].into_iter();
-                // SAFETY: `ops` is valid for writes and pinned, and `drop` unregisters it. The
-                // callback needs nothing.
-                unsafe { ops::register(ops, Self::callback, ptr::null_mut(), 0, names) }
-                    .map_err(ops::off)
-            }),
+            // SAFETY: The callback needs nothing.
+            _registered <- unsafe { Registered::new(Self::callback, private, 0, names, off) },
         })
     }
 
@@ -66,13 +53,5 @@ impl Anchor {
         _ops: *mut bindings::ftrace_ops,
         _regs: *mut bindings::ftrace_regs,
     ) {
-    }
-}
-
-#[pinned_drop]
-impl PinnedDrop for Anchor {
-    fn drop(self: Pin<&mut Self>) {
-        // SAFETY: By the type invariant `ops` is registered.
-        unsafe { ops::unregister(self.ops.get()) };
     }
 }

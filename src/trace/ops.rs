@@ -6,6 +6,7 @@
 
 use kernel::error::to_result;
 use kernel::prelude::*;
+use kernel::types::Opaque;
 
 use super::symbol;
 use crate::bindings;
@@ -19,25 +20,94 @@ pub(super) type Callback = unsafe extern "C" fn(
     regs: *mut bindings::ftrace_regs,
 );
 
-/// Initialises `ops` and registers it for the kernel functions of these names.
+/// A callback that ftrace calls at certain functions, from the end of the initialisation until
+/// the value is dropped.
 ///
 /// As permanent: while it is registered, `kernel.ftrace_enabled` cannot be set to 0 behind
 /// its back.
 ///
-/// # Errors
+/// # Invariants
 ///
-/// - `ENOENT`: a function is absent, or ftrace cannot reach it.
-/// - `EBUSY`: ftrace is switched off, or with `FTRACE_OPS_FL_IPMODIFY` another one has it.
-/// - `ENODEV`: ftrace has shut itself down.
-/// - `ENOMEM`.
-///
-/// Context: process context, may sleep.
+/// `ops` is registered.
+#[pin_data(PinnedDrop)]
+pub(super) struct Registered {
+    #[pin]
+    ops: Opaque<bindings::ftrace_ops>,
+}
+
+// SAFETY: Any thread may end a registration.
+unsafe impl Send for Registered {}
+
+// SAFETY: A shared reference gives access to nothing.
+unsafe impl Sync for Registered {}
+
+impl Registered {
+    /// Registers `callback`, with `private` in its ops, for the kernel functions of these
+    /// names.
+    ///
+    /// # Errors
+    ///
+    /// What `refused` makes of these:
+    ///
+    /// - `ENOENT`: a function is absent, or ftrace cannot reach it.
+    /// - `EBUSY`: ftrace is switched off, or with `FTRACE_OPS_FL_IPMODIFY` another one has it.
+    /// - `ENODEV`: ftrace has shut itself down.
+    /// - `ENOMEM`.
+    ///
+    /// Context: process context, may sleep.
+    ///
+    /// # Safety
+    ///
+    /// `callback` must be sound to call with `private` until the value has been dropped.
+    pub(super) unsafe fn new(
+        callback: Callback,
+        private: *mut c_void,
+        flags: u32,
+        functions: impl Iterator<Item = &'static str>,
+        refused: impl FnOnce(Error) -> Error,
+    ) -> impl PinInit<Self, Error> {
+        // INVARIANT: `register` leaves `ops` registered.
+        try_pin_init!(Self {
+            ops <- Opaque::try_ffi_init(move |ops: *mut bindings::ftrace_ops| {
+                // SAFETY: `ops` is valid for writes and pinned, and `drop` unregisters it.
+                // `callback` is sound to call until then by the safety requirement.
+                unsafe { register(ops, callback, private, flags, functions) }.map_err(refused)
+            }),
+        })
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for Registered {
+    /// Takes it off, and waits until no callback is under way, nor any task on its way from
+    /// one, short of those that have gone to sleep since.
+    ///
+    /// It does not return if ftrace has shut itself down: then the functions still call `ops`,
+    /// and neither that nor this code may go.
+    ///
+    /// Context: process context, may sleep.
+    fn drop(self: Pin<&mut Self>) {
+        let ops = self.ops.get();
+        // SAFETY: By the type invariant `ops` is registered.
+        if let Err(error) = to_result(unsafe { bindings::unregister_ftrace_function(ops) }) {
+            pr_emerg!("ftrace keeps the callback ({error:?}): it stays, and this task with it\n");
+            loop {
+                // SAFETY: Sleeping is allowed here.
+                unsafe { bindings::msleep(60_000) };
+            }
+        }
+        // SAFETY: `ops` is initialised, and is registered no longer.
+        unsafe { bindings::ftrace_free_filter(ops) };
+    }
+}
+
+/// Initialises `ops` and registers it.
 ///
 /// # Safety
 ///
 /// `ops` must be valid for writes. If `Ok` is returned, it must neither move nor go away
-/// before [`unregister`], and `callback` must be sound to call with `private` until then.
-pub(super) unsafe fn register(
+/// before it is unregistered, and `callback` must be sound to call with `private` until then.
+unsafe fn register(
     ops: *mut bindings::ftrace_ops,
     callback: Callback,
     private: *mut c_void,
@@ -66,10 +136,13 @@ pub(super) unsafe fn register(
 
 /// `EBUSY` and `ENODEV`, of an ops without `FTRACE_OPS_FL_IPMODIFY`, as `EOPNOTSUPP`:
 /// `__register_ftrace_function()` refuses a permanent one so where ftrace is switched off, and
-/// all where it has shut itself down.
+/// all where it has shut itself down. Says so in the log.
 pub(super) fn off(error: Error) -> Error {
     match error {
-        EBUSY | ENODEV => Error::from_errno(-(kernel::bindings::EOPNOTSUPP as c_int)),
+        EBUSY | ENODEV => {
+            pr_err!("ftrace is switched off (sysctl kernel.ftrace_enabled)\n");
+            Error::from_errno(-(kernel::bindings::EOPNOTSUPP as c_int))
+        }
         error => error,
     }
 }
@@ -83,28 +156,4 @@ unsafe fn add(ops: *mut bindings::ftrace_ops, function: &str) -> Result {
     let address = symbol::address_of(function)?;
     // SAFETY: By the safety requirement.
     to_result(unsafe { bindings::ftrace_set_filter_ip(ops, address, 0, 0) }).map_err(symbol::absent)
-}
-
-/// Takes `ops` off again, and waits until no callback is under way, nor any task on its way
-/// from one, short of those that have gone to sleep since.
-///
-/// It does not return if ftrace has shut itself down: then the function still calls `ops`, and
-/// neither that nor this code may go.
-///
-/// Context: process context, may sleep.
-///
-/// # Safety
-///
-/// `ops` must have been registered by [`register`], and is so no longer.
-pub(super) unsafe fn unregister(ops: *mut bindings::ftrace_ops) {
-    // SAFETY: `ops` is registered by the safety requirement.
-    if let Err(error) = to_result(unsafe { bindings::unregister_ftrace_function(ops) }) {
-        pr_emerg!("ftrace keeps the callback ({error:?}): it stays, and this task with it\n");
-        loop {
-            // SAFETY: Sleeping is allowed here.
-            unsafe { bindings::msleep(60_000) };
-        }
-    }
-    // SAFETY: `ops` is initialised, and is registered no longer.
-    unsafe { bindings::ftrace_free_filter(ops) };
 }

@@ -9,10 +9,11 @@
 //!
 //! C header: `include/linux/ftrace.h`; example: `kernel/livepatch/patch.c`.
 
-use kernel::prelude::*;
-use kernel::types::Opaque;
+use core::convert::identity;
 
-use super::ops;
+use kernel::prelude::*;
+
+use super::ops::Registered;
 use super::Arguments;
 use crate::bindings;
 
@@ -52,21 +53,11 @@ impl Replacement {
 
 /// A function whose calls go to its replacement, from the end of the initialisation until the
 /// value is dropped.
-///
-/// # Invariants
-///
-/// `ops` is registered, and its `private` is the address of a [`Replacement`]'s `by`.
-#[pin_data(PinnedDrop)]
+#[pin_data]
 pub struct Redirect {
     #[pin]
-    ops: Opaque<bindings::ftrace_ops>,
+    _registered: Registered,
 }
-
-// SAFETY: Any thread may end a registration.
-unsafe impl Send for Redirect {}
-
-// SAFETY: A shared reference gives access to nothing.
-unsafe impl Sync for Redirect {}
 
 impl Redirect {
     /// Puts `replacement` in its place.
@@ -83,13 +74,12 @@ impl Redirect {
     pub fn new(replacement: Replacement) -> impl PinInit<Self, Error> {
         let Replacement { function, by } = replacement;
         let (private, flags) = (by.cast_mut().cast(), bindings::FTRACE_OPS_FL_IPMODIFY);
-        // INVARIANT: `ops::register` leaves `ops` registered with `private`.
+        let names = [function].into_iter();
         try_pin_init!(Self {
-            ops <- Opaque::try_ffi_init(move |ops: *mut bindings::ftrace_ops| {
-                // SAFETY: `ops` is valid for writes and pinned, and `drop` unregisters it.
-                // The callback needs nothing but `by`, a function of this module.
-                unsafe { ops::register(ops, Self::callback, private, flags, [function].into_iter()) }
-            }),
+            // SAFETY: The callback needs nothing but `by`, a function of this module.
+            _registered <- unsafe {
+                Registered::new(Self::callback, private, flags, names, identity)
+            },
         })
     }
 
@@ -104,18 +94,9 @@ impl Redirect {
         ops: *mut bindings::ftrace_ops,
         regs: *mut bindings::ftrace_regs,
     ) {
-        // SAFETY: `ops` is registered, so by the type invariant `private` is the replacement.
+        // SAFETY: `ops` is registered, with the address of a `Replacement`'s `by`.
         let by = unsafe { (*ops).private };
         // SAFETY: `regs` is what ftrace passed, and lives until this returns.
         unsafe { Arguments::from_raw(regs) }.set_instruction_pointer(by as c_ulong);
-    }
-}
-
-#[pinned_drop]
-impl PinnedDrop for Redirect {
-    /// Takes the replacement away, and waits until no task is inside it.
-    fn drop(self: Pin<&mut Self>) {
-        // SAFETY: By the type invariant `ops` is registered.
-        unsafe { ops::unregister(self.ops.get()) };
     }
 }

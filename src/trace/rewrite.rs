@@ -13,9 +13,11 @@ use core::fmt;
 
 use kernel::prelude::*;
 use kernel::sync::Arc;
-use kernel::types::Opaque;
 
-use super::ops;
+use super::ops::{
+    off,
+    Registered, //
+};
 use super::Arguments;
 use crate::bindings;
 
@@ -59,20 +61,14 @@ pub trait Handler: Send + Sync {
 ///
 /// # Invariants
 ///
-/// `ops` is registered, and its `private` points to what `_handler` keeps: a call finds that
-/// with one load.
-#[pin_data(PinnedDrop)]
+/// The `private` of `_registered` points to what `_handler` keeps: a call finds that with one
+/// load. It is dropped first.
+#[pin_data]
 pub struct Rewrite<H: Handler> {
-    _handler: Arc<H>,
     #[pin]
-    ops: Opaque<bindings::ftrace_ops>,
+    _registered: Registered,
+    _handler: Arc<H>,
 }
-
-// SAFETY: Any thread may end a registration, and `H` may be sent to it.
-unsafe impl<H: Handler> Send for Rewrite<H> {}
-
-// SAFETY: A shared reference gives access to nothing.
-unsafe impl<H: Handler> Sync for Rewrite<H> {}
 
 impl<H: Handler> Rewrite<H> {
     /// Attaches `handler` to these functions.
@@ -88,16 +84,15 @@ impl<H: Handler> Rewrite<H> {
     /// Context: process context, may sleep.
     pub fn new(functions: &'static [Rewritten], handler: Arc<H>) -> impl PinInit<Self, Error> {
         let private = (&raw const *handler).cast_mut().cast();
-        // INVARIANT: `ops::register` leaves `ops` registered with `private` at the handler.
+        let names = functions.iter().map(|it| it.0);
+        let refused = |error| why_not(error, functions);
+        // INVARIANT: `private` points to the handler.
         try_pin_init!(Self {
+            // SAFETY: The handler is dropped after this. What it sets are integers.
+            _registered <- unsafe {
+                Registered::new(Self::callback, private, 0, names, refused)
+            },
             _handler: handler,
-            ops <- Opaque::try_ffi_init(move |ops: *mut bindings::ftrace_ops| {
-                let names = functions.iter().map(|it| it.0);
-                // SAFETY: `ops` is valid for writes and pinned, and `drop` unregisters it,
-                // before it lets the handler go. What that sets are integers.
-                unsafe { ops::register(ops, Self::callback, private, 0, names) }
-                    .map_err(|error| why_not(error, functions))
-            }),
         })
     }
 
@@ -121,15 +116,6 @@ impl<H: Handler> Rewrite<H> {
     }
 }
 
-#[pinned_drop]
-impl<H: Handler> PinnedDrop for Rewrite<H> {
-    /// Detaches, and waits until no callback is under way.
-    fn drop(self: Pin<&mut Self>) {
-        // SAFETY: By the type invariant `ops` is registered.
-        unsafe { ops::unregister(self.ops.get()) };
-    }
-}
-
 /// Says in the log why ftrace refused, and gives the errno that fits.
 fn why_not(error: Error, functions: &[Rewritten]) -> Error {
     match error {
@@ -137,10 +123,7 @@ fn why_not(error: Error, functions: &[Rewritten]) -> Error {
             pr_err!("of {functions:?} one is absent from this kernel, or not traceable\n");
             ENOENT
         }
-        EBUSY | ENODEV => {
-            pr_err!("ftrace is switched off (sysctl kernel.ftrace_enabled)\n");
-            ops::off(error)
-        }
+        EBUSY | ENODEV => off(error),
         error => {
             pr_err!("ftrace refused the hook: {error:?}\n");
             error
