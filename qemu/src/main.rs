@@ -20,6 +20,7 @@ mod ktap;
 mod lint;
 mod log;
 mod machine;
+mod page;
 mod proof;
 mod qemu;
 mod run;

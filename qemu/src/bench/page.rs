@@ -2,12 +2,12 @@
 //! The page: the numbers, drawn and in tables, and how to get them again.
 
 use anyhow::Result;
-use maud::DOCTYPE;
 use maud::Markup;
 use maud::PreEscaped;
 use maud::html;
 
 use crate::facts::Fact;
+use crate::page;
 
 use super::plot;
 use super::plot::grouped;
@@ -16,8 +16,6 @@ use super::results::Rows;
 use super::results::ordered;
 use super::targets::KINDS;
 use super::targets::Verdict;
-
-const STYLES: [&str; 2] = [include_str!("../proof/page.css"), include_str!("page.css")];
 
 /// All that the page shows.
 pub struct Page<'a> {
@@ -81,52 +79,44 @@ impl Page<'_> {
         for (release, rows) in &self.counted.0 {
             drawn.push((release, drawings(rows)?));
         }
-        let page = html! {
-            (DOCTYPE)
-            html lang="en" {
-                head {
-                    meta charset="utf-8";
-                    meta name="viewport" content="width=device-width, initial-scale=1";
-                    meta name="color-scheme" content="light dark";
-                    title { "smcify: what it costs" }
-                    style { @for style in STYLES { (PreEscaped(style)) } }
+        let body = html! {
+            header {
+                h1 { "smcify: what it costs" }
+                p.lead {
+                    "Counted in instructions: the guest has one processor, and its clock goes on by one with each of \
+                    them. So the numbers are nearly the same on every host, however busy: two runs differ by less than 1 %. They say nothing of caches and of \
+                    instructions that take long; compare columns of one row."
                 }
-                body {
-                    header {
-                        h1 { "smcify: what it costs" }
-                        p.lead {
-                            "Counted in instructions: the guest has one processor, and its clock goes on by one with each of \
-                            them. So the numbers are nearly the same on every host, however busy: two runs differ by less than 1 %. They say nothing of caches and of \
-                            instructions that take long; compare columns of one row."
-                        }
-                        p.verdict.good[self.good].bad[!self.good] {
-                            @if self.good { "All targets met" } @else { "Not as it must be" }
-                        }
-                    }
-                    main {
-                        (self.targets())
-                        @for (release, drawings) in &drawn {
-                            section {
-                                h2 { "Linux " (release) }
-                                @for (title, svg) in drawings {
-                                    h3 { (title) }
-                                    div.chart { (PreEscaped(svg)) }
-                                }
-                                (tables(&self.counted.0[*release], "instructions"))
-                            }
-                        }
-                        @for (release, rows) in self.timed.iter().flat_map(|timed| &timed.0) {
-                            section {
-                                h2 { "Linux " (release) ", real time, by KVM" }
-                                (tables(rows, "nanoseconds"))
-                            }
-                        }
-                        (self.made_with())
-                    }
+                p.verdict.good[self.good].bad[!self.good] {
+                    @if self.good { "All targets met" } @else { "Not as it must be" }
                 }
             }
+            main {
+                (self.targets())
+                @for (release, drawings) in &drawn {
+                    section {
+                        h2 { "Linux " (release) }
+                        @for (title, svg) in drawings {
+                            h3 { (title) }
+                            div.chart { (PreEscaped(svg)) }
+                        }
+                        (tables(&self.counted.0[*release], "instructions"))
+                    }
+                }
+                @for (release, rows) in self.timed.iter().flat_map(|timed| &timed.0) {
+                    section {
+                        h2 { "Linux " (release) ", real time, by KVM" }
+                        (tables(rows, "nanoseconds"))
+                    }
+                }
+                (self.made_with())
+            }
         };
-        Ok(page.into_string())
+        Ok(page::page(
+            "smcify: what it costs",
+            include_str!("page.css"),
+            &body,
+        ))
     }
 
     fn targets(&self) -> Markup {

@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use guest::Listed;
-use maud::DOCTYPE;
 use maud::Markup;
 use maud::PreEscaped;
 use maud::html;
 
 use crate::ktap::Line;
 use crate::ktap::Mark;
+use crate::page;
 use crate::splat::Splat;
 use crate::splat::message;
 
@@ -22,8 +22,6 @@ use super::report;
 use super::text::Course;
 use super::text::Explained;
 use super::text::Text;
-
-const STYLE: &str = include_str!("page.css");
 
 /// More lines than this are folded.
 const SHORT: usize = 12;
@@ -85,48 +83,36 @@ impl Page {
         let good = self.rows.iter().filter(|row| row.good()).count();
         let fact = |name| self.facts.iter().find(|(it, _)| *it == name);
         let value = |name| fact(name).map_or("", |(_, value)| value.as_str());
-        html! {
-            (DOCTYPE)
-            html lang="en" {
-                head {
-                    meta charset="utf-8";
-                    meta name="viewport" content="width=device-width, initial-scale=1";
-                    meta name="color-scheme" content="light dark";
-                    title { "smcify: before and after" }
-                    style { (PreEscaped(STYLE)) }
+        let body = html! {
+            header {
+                h1 { "smcify: before and after" }
+                p.lead {
+                    "The networking code of " (value("Kernel")) " has mistakes that let one part of the kernel \
+                    use memory that another part has already given back. Below, each is run in a virtual \
+                    machine, twice, by the same program on the same kernel: once as the kernel is, and once with "
+                    code { "smcify.ko" } " loaded. Nothing here is simulated: the reports are the kernel's own. Two \
+                    rows are different, and say so: a mistake that this build of the kernel happens not to have, and \
+                    a reader made to show what it would do."
                 }
-                body {
-                    header {
-                        h1 { "smcify: before and after" }
-                        p.lead {
-                            "The networking code of " (value("Kernel")) " has mistakes that let one part of the kernel \
-                            use memory that another part has already given back. Below, each is run in a virtual \
-                            machine, twice, by the same program on the same kernel: once as the kernel is, and once with "
-                            code { "smcify.ko" } " loaded. Nothing here is simulated: the reports are the kernel's own. Two \
-                            rows are different, and say so: a mistake that this build of the kernel happens not to have, and \
-                            a reader made to show what it would do."
-                        }
-                        p.verdict.good[self.good].bad[!self.good] {
-                            (good) " of " (self.rows.len()) " as expected"
-                            @if good == self.rows.len() && !self.good {
-                                ", but something else went wrong in a guest; "
-                                code { "make proof" } " said what"
-                            }
-                        }
-                        p.facts { (value("Date")) }
-                    }
-                    main {
-                        (self.summary())
-                        (words())
-                        @for (number, row) in self.rows.iter().enumerate() {
-                            (row.section(number + 1))
-                        }
-                        (self.made_with())
+                p.verdict.good[self.good].bad[!self.good] {
+                    (good) " of " (self.rows.len()) " as expected"
+                    @if good == self.rows.len() && !self.good {
+                        ", but something else went wrong in a guest; "
+                        code { "make proof" } " said what"
                     }
                 }
+                p.facts { (value("Date")) }
             }
-        }
-        .into_string()
+            main {
+                (self.summary())
+                (words())
+                @for (number, row) in self.rows.iter().enumerate() {
+                    (row.section(number + 1))
+                }
+                (self.made_with())
+            }
+        };
+        page::page("smcify: before and after", include_str!("page.css"), &body)
     }
 
     fn summary(&self) -> Markup {
