@@ -21,6 +21,8 @@ pub enum Event {
     Begin(String),
     /// A scenario is over: its name, its verdict, how long it took.
     End(String, bool, Duration),
+    /// The guest is about to boot anew.
+    Restart,
     /// The command's exit status.
     Exit(i32),
 }
@@ -59,6 +61,10 @@ impl Log {
             self.tail.pop_front();
         }
         match event {
+            Some(Event::Restart) => {
+                self.scenario = None;
+                Some(Event::Restart)
+            }
             Some(Event::End(name, ok, _)) => {
                 let since = self.scenario.take().map(|(_, since)| since.elapsed());
                 Some(Event::End(name, ok, since.unwrap_or_default()))
@@ -67,10 +73,15 @@ impl Log {
         }
     }
 
-    /// The reports and the last lines; the log is at its end.
-    pub fn finish(mut self) -> (Vec<Splat>, Vec<String>) {
+    /// The guest is gone; what comes now is of another boot.
+    pub fn cut(&mut self) {
         let rest = std::mem::take(&mut self.partial);
         self.line(&String::from_utf8_lossy(&rest));
+    }
+
+    /// The reports and the last lines; the log is at its end.
+    pub fn finish(mut self) -> (Vec<Splat>, Vec<String>) {
+        self.cut();
         (self.watcher.finish(), self.tail.into())
     }
 }
@@ -80,6 +91,7 @@ fn control(text: &str) -> Option<Event> {
     let words: Vec<&str> = text.split(' ').collect();
     match words.as_slice() {
         ["up"] => Some(Event::Up),
+        ["restart"] => Some(Event::Restart),
         ["exit", status] => status.parse().ok().map(Event::Exit),
         ["scenario", name, "begin"] => Some(Event::Begin(name.to_string())),
         ["scenario", name, "end", verdict @ ..] => {
@@ -102,6 +114,20 @@ mod tests {
             log.feed(b"p\r\n[    1.6][   T1] lab: exit 130\r\n"),
             [Event::Up, Event::Exit(130)]
         );
+    }
+
+    #[test]
+    fn a_guest_that_boots_anew_begins_a_line() {
+        let mut log = Log::default();
+        log.feed(b"lab: scenario vfs begin\n");
+        let events = log.feed(b"lab: restart\n[    3.5] smc: rem");
+        assert_eq!(events, [Event::Restart]);
+        log.cut();
+        assert_eq!(log.feed(b"[    0.0] lab: up\n"), [Event::Up]);
+        log.feed(b"[ 2.0] BUG: KASAN: double-free in x+0x1/0x2\n");
+        let (splats, tail) = log.finish();
+        assert_eq!(splats[0].scenario, None);
+        assert_eq!(tail[2], "[    3.5] smc: rem");
     }
 
     #[test]

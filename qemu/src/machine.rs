@@ -16,6 +16,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 use anyhow::Result;
+use anyhow::anyhow;
 use setup::Root;
 
 use crate::log::Event;
@@ -55,78 +56,111 @@ pub struct Ended {
     pub complaint: String,
 }
 
+/// How a boot of a guest ended.
+#[derive(Clone, Copy, PartialEq)]
+enum End {
+    /// CMD is over, and this is its status.
+    Exits(i32),
+    /// The guest is to boot anew.
+    Restarts,
+    Dies,
+    TimedOut,
+}
+
 /// Takes what CMD prints, as it comes.
 pub type Output = Box<dyn FnMut(&[u8]) + Send>;
 
 impl Guest<'_> {
-    /// Runs the guest to its end. Call it from a thread that lives as long:
-    /// QEMU is terminated with the thread that started it.
-    pub fn run(&self, output: Output, mut event: impl FnMut(&Event)) -> Result<Ended> {
+    /// Runs the guest to its end, however often it boots anew. Call it from a thread that
+    /// lives as long: QEMU is terminated with the thread that started it.
+    pub fn run(&self, mut output: Output, mut event: impl FnMut(&Event)) -> Result<Ended> {
+        let mut log = Log::default();
+        let mut serial = Serial::new(&self.dir.join(SERIAL));
+        let (end, complaint) = loop {
+            let (end, complaint);
+            (end, complaint, output) = self.boot(output, &mut log, &mut serial, &mut event)?;
+            if end != End::Restarts {
+                break (end, complaint);
+            }
+            log.cut();
+        };
+        for name in [INITRAMFS, KERNEL] {
+            let _ = fs::remove_file(self.dir.join(name));
+        }
+        let (splats, tail) = log.finish();
+        Ok(Ended {
+            dir: self.dir.clone(),
+            exit: match end {
+                End::Exits(status) => Some(status),
+                _ => None,
+            },
+            splats,
+            timed_out: end == End::TimedOut,
+            tail,
+            complaint,
+        })
+    }
+
+    /// Runs QEMU once: how that ended, what QEMU said, and `output` back.
+    fn boot(
+        &self,
+        output: Output,
+        log: &mut Log,
+        serial: &mut Serial,
+        event: &mut impl FnMut(&Event),
+    ) -> Result<(End, String, Output)> {
         let mut command = self.shape.command(self.root, &self.dir);
         let mut child = command.spawn().context("cannot start QEMU")?;
         // An end-of-file on its input would unplug the console: keep it open.
         let input = child.stdin.take();
-        let copier = match child.stdout.take() {
-            Some(stdout) => Some(copy(stdout, &self.dir.join(RESULTS), output)?),
-            None => None,
-        };
+        let copier = copy(child.stdout.take(), &self.dir.join(RESULTS), output)?;
         let complaints = child.stderr.take().map(read_all);
-        let mut log = Log::default();
-        let followed = self.follow(&mut child, &mut log, &mut event);
+        let followed = self.follow(&mut child, log, serial, event);
         if followed.is_err() {
             // The error is the news; QEMU must not outlive it.
             let _ = child.kill();
             let _ = child.wait();
         }
         drop(input);
-        let (exit, timed_out) = followed?;
-        if let Some(copier) = copier {
-            let _ = copier.join();
-        }
+        let end = followed?;
+        let output = copier.join().map_err(|_| anyhow!("the lab has a bug"))?;
         let complaint = complaints
             .and_then(|reader| reader.join().ok())
             .unwrap_or_default();
-        for name in [INITRAMFS, KERNEL] {
-            let _ = fs::remove_file(self.dir.join(name));
-        }
-        let (splats, tail) = log.finish();
-        let dir = self.dir.clone();
-        Ok(Ended {
-            dir,
-            exit,
-            splats,
-            timed_out,
-            tail,
-            complaint,
-        })
+        Ok((end, complaint, output))
     }
 
-    /// Reads the serial log until QEMU is gone; says CMD's status and whether
-    /// the guest had to be killed.
+    /// Reads the serial log until QEMU is gone; says how it ended.
     fn follow(
         &self,
         child: &mut Child,
         log: &mut Log,
+        serial: &mut Serial,
         event: &mut impl FnMut(&Event),
-    ) -> Result<(Option<i32>, bool)> {
-        let mut serial = Serial::new(&self.dir.join(SERIAL));
+    ) -> Result<End> {
         let mut deadline = self.timeout.map(|timeout| Instant::now() + timeout);
-        let mut exit = None;
-        let mut killed = false;
+        let mut end = End::Dies;
         loop {
             let gone: Option<ExitStatus> = child.try_wait().context("cannot wait for QEMU")?;
             for happened in log.feed(&serial.more()?) {
-                if let Event::Exit(status) = happened {
-                    exit = Some(status);
+                let ends = match happened {
+                    Event::Exit(status) => Some(End::Exits(status)),
+                    Event::Restart => Some(End::Restarts),
+                    _ => None,
+                };
+                if let Some(ends) = ends {
+                    end = ends;
                     deadline = Some(Instant::now() + POWER_OFF);
                 }
                 event(&happened);
             }
             if gone.is_some() {
-                return Ok((exit, killed && exit.is_none()));
+                return Ok(end);
             }
             if deadline.is_some_and(|deadline| Instant::now() > deadline) {
-                killed = true;
+                if !matches!(end, End::Exits(_)) {
+                    end = End::TimedOut;
+                }
                 child.kill().context("cannot kill QEMU")?;
             }
             thread::sleep(PULSE);
@@ -162,21 +196,23 @@ impl Serial {
     }
 }
 
-/// Copies CMD's output to `file` and to `output` until it ends.
+/// Copies CMD's output, if there is any, to `file` and to `output` until it ends; gives `output`
+/// back.
 fn copy(
-    mut from: impl Read + Send + 'static,
+    mut from: Option<impl Read + Send + 'static>,
     file: &Path,
     mut output: Output,
-) -> Result<JoinHandle<()>> {
+) -> Result<JoinHandle<Output>> {
     let mut file =
         File::create(file).with_context(|| format!("cannot write {}", file.display()))?;
     Ok(thread::spawn(move || {
         let mut buffer = [0; 16384];
-        while let Ok(read @ 1..) = from.read(&mut buffer) {
+        while let Some(Ok(read @ 1..)) = from.as_mut().map(|from| from.read(&mut buffer)) {
             output(&buffer[..read]);
             // A full disk shows when the results are read.
             let _ = file.write_all(&buffer[..read]);
         }
+        output
     }))
 }
 

@@ -177,7 +177,9 @@ fn bare(root: &Root, accel: &[&str], dir: &Path) -> Command {
     ]);
     qemu.args(accel);
     qemu.args(MACHINE).args(["-kernel", KERNEL]);
-    qemu.args(["-serial", &format!("file:{SERIAL}")]);
+    // A guest that boots anew goes on where it was.
+    let serial = format!("file,id=serial,path={SERIAL},append=on");
+    qemu.args(["-chardev", &serial, "-serial", "chardev:serial"]);
     qemu
 }
 
@@ -233,6 +235,8 @@ impl Accel {
 fn starts_with_kvm(root: &Root, image: &Path, dir: &Path) -> Result<bool> {
     fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
     let kernel = dir.join(KERNEL);
+    // Of an earlier attempt that was cut off.
+    let _ = fs::remove_file(dir.join(SERIAL));
     fs::copy(image, &kernel).with_context(|| format!("cannot copy {}", image.display()))?;
     let mut qemu = bare(root, Accel::Kvm.arguments(), dir);
     qemu.args(["-smp", "2", "-m", "1G", "-append", "console=ttyS0 panic=-1"]);

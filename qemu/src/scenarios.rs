@@ -254,6 +254,7 @@ fn tell(ground: &Ground, step: &Step, place: &str, dir: &Path, event: &Event) {
                 }
             }
         }
+        Event::Restart => step.note(&format!("{place}: booting anew")),
         Event::Exit(_) => step.note(&format!("{place}: looking for leaks, switching off")),
     }
 }
