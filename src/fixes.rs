@@ -204,7 +204,7 @@ impl Fixes {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`, or what the socket layer or ftrace answers, after one line in the kernel log.
+    /// `ENOMEM`, or what the socket layer or ftrace answers, when the kernel log says why.
     /// A function that is absent, or that somebody else has redirected, is none.
     ///
     /// Context: process context, may sleep.

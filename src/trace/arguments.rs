@@ -47,9 +47,13 @@ impl<'a> Arguments<'a> {
     }
 
     /// Lets the call go on at `address`, `ftrace_regs_set_instruction_pointer()`: a function
-    /// that is entered so returns to the caller of the traced one. Only for a callback
-    /// registered with `FTRACE_OPS_FL_IPMODIFY`.
-    pub(super) fn set_instruction_pointer(&mut self, address: c_ulong) {
+    /// that is entered so returns to the caller of the traced one.
+    ///
+    /// # Safety
+    ///
+    /// The callback must be registered with `FTRACE_OPS_FL_IPMODIFY`, and at `address` there must
+    /// be a function of the traced one's signature that is sound to call in its place.
+    pub(super) unsafe fn set_instruction_pointer(&mut self, address: c_ulong) {
         #[cfg(CONFIG_X86_64)]
         let register = &mut self.0.regs.ip;
         #[cfg(CONFIG_ARM64)]

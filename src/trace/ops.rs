@@ -139,12 +139,11 @@ unsafe fn register(
 /// all where it has shut itself down. Says so in the log.
 pub(super) fn off(error: Error) -> Error {
     match error {
-        EBUSY | ENODEV => {
-            pr_err!("ftrace is switched off (sysctl kernel.ftrace_enabled)\n");
-            Error::from_errno(-(kernel::bindings::EOPNOTSUPP as c_int))
-        }
-        error => error,
+        EBUSY => pr_err!("ftrace is switched off (sysctl kernel.ftrace_enabled)\n"),
+        ENODEV => pr_err!("ftrace has shut itself down, see above\n"),
+        error => return error,
     }
+    Error::from_errno(-(kernel::bindings::EOPNOTSUPP as c_int))
 }
 
 /// Adds `function` to the functions that `ops` traces.

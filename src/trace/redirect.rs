@@ -52,7 +52,11 @@ impl Replacement {
 }
 
 /// A function whose calls go to its replacement, from the end of the initialisation until the
-/// value is dropped.
+/// value is dropped: that takes the replacement away, and waits until no task is inside it.
+///
+/// # Invariants
+///
+/// The `private` of `_registered` is the `by` of a [`Replacement`].
 #[pin_data]
 pub struct Redirect {
     #[pin]
@@ -75,8 +79,10 @@ impl Redirect {
         let Replacement { function, by } = replacement;
         let (private, flags) = (by.cast_mut().cast(), bindings::FTRACE_OPS_FL_IPMODIFY);
         let names = [function].into_iter();
+        // INVARIANT: `private` is `by`.
         try_pin_init!(Self {
-            // SAFETY: The callback needs nothing but `by`, a function of this module.
+            // SAFETY: By its invariant `by` is sound to call where the function is, and what never
+            // sleeps is left by all tasks before a registration is over.
             _registered <- unsafe {
                 Registered::new(Self::callback, private, flags, names, identity)
             },
@@ -94,9 +100,12 @@ impl Redirect {
         ops: *mut bindings::ftrace_ops,
         regs: *mut bindings::ftrace_regs,
     ) {
-        // SAFETY: `ops` is registered, with the address of a `Replacement`'s `by`.
+        // SAFETY: `ops` is registered by a `Redirect`.
         let by = unsafe { (*ops).private };
         // SAFETY: `regs` is what ftrace passed, and lives until this returns.
-        unsafe { Arguments::from_raw(regs) }.set_instruction_pointer(by as c_ulong);
+        let mut arguments = unsafe { Arguments::from_raw(regs) };
+        // SAFETY: The registration has `FTRACE_OPS_FL_IPMODIFY`. By the type invariant of `Self`
+        // and that of `Replacement`, `by` has the signature of the function.
+        unsafe { arguments.set_instruction_pointer(by as c_ulong) };
     }
 }
