@@ -80,13 +80,13 @@ impl Program {
         ))
     }
 
-    /// The lines of its output, as they come.
-    pub fn lines(&mut self) -> Result<Receiver<String>> {
+    /// The lines of its output, as they come, and when that was.
+    pub fn lines(&mut self) -> Result<Receiver<(Instant, String)>> {
         let out = self.0.stdout.take().context("output taken already")?;
         let (sender, receiver) = channel();
         spawn(move || {
             for line in BufReader::new(out).lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
+                if sender.send((Instant::now(), line)).is_err() {
                     return;
                 }
             }
@@ -110,7 +110,7 @@ fn parsed<'a, T: Deserialize<'a>>(line: &'a str) -> Result<T> {
 /// One of the two programs `transfer`, while it runs.
 pub struct End {
     program: Program,
-    lines: Receiver<String>,
+    lines: Receiver<(Instant, String)>,
     bytes: u64,
     seen: BTreeSet<Carrier>,
     begun: Instant,
@@ -150,7 +150,9 @@ impl End {
         }
         if self.side.is_none() {
             match self.lines.recv_timeout(patience) {
-                Ok(line) => self.side = Some((parsed(&line)?, self.begun.elapsed())),
+                Ok((at, line)) => {
+                    self.side = Some((parsed(&line)?, at.saturating_duration_since(self.begun)))
+                }
                 Err(RecvTimeoutError::Disconnected) => bail!("a program ended early"),
                 Err(RecvTimeoutError::Timeout) => {}
             }
@@ -204,7 +206,7 @@ impl Server {
     /// Starts it, on a port of its own choice.
     pub fn start(form: &'static str, ip: IpAddr, bytes: u64) -> Result<Self> {
         let end = End::start("server", form, SocketAddr::new(ip, 0), bytes)?;
-        let line = end
+        let (_, line) = end
             .lines
             .recv_timeout(PATIENCE)
             .context("the server does not listen")?;

@@ -21,13 +21,17 @@ use serde_json::from_slice;
 use serde_json::from_value;
 use serde_json::to_value;
 use serde_json::to_vec;
+use std::error::Error;
+use std::fmt;
 use std::fs::File;
 use std::fs::OpenOptions;
 use std::fs::read_dir;
 use std::fs::read_to_string;
+use std::io::ErrorKind;
 use std::io::Read;
 use std::io::Write;
 use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -69,6 +73,18 @@ enum Word {
     GaveUp(String),
 }
 
+/// The other guest does not run.
+#[derive(Debug)]
+struct Gone;
+
+impl fmt::Display for Gone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the other guest is gone")
+    }
+}
+
+impl Error for Gone {}
+
 impl Peer {
     /// Runs one guest's side of `scenario`. It ends when the other's has; if one fails, so does
     /// the other.
@@ -88,7 +104,13 @@ impl Peer {
             Some(port) => port,
             None => {
                 let path = find()?;
-                let opened = OpenOptions::new().read(true).write(true).open(&path);
+                let opened = OpenOptions::new()
+                    .read(true)
+                    .write(true)
+                    // What poll() finds can be over before it is read: the other end may come
+                    // and go.
+                    .custom_flags(libc::O_NONBLOCK)
+                    .open(&path);
                 let opened = opened.with_context(|| format!("cannot open {}", path.display()))?;
                 PORT.get_or_init(|| opened)
             }
@@ -121,6 +143,17 @@ impl Peer {
         }
     }
 
+    /// The same of a guest that may be booting, or may have to go down for it first.
+    pub fn hear_booted<T: DeserializeOwned>(&self) -> Result<T> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.hear() {
+                Err(e) if e.is::<Gone>() && Instant::now() < deadline => sleep(EVERY),
+                heard => return heard,
+            }
+        }
+    }
+
     /// Waits until both guests are here; `place` names it, on both alike.
     pub fn meet(&self, place: &str) -> Result<()> {
         self.send(Word::At(place.into()))?;
@@ -135,10 +168,17 @@ impl Peer {
         let mut line = to_vec(&Line { scenario, word })?;
         line.push(b'\n');
         let deadline = Instant::now() + PATIENCE;
-        // It can be written to once the other guest's end is there.
-        wait(self.port, PollFlags::POLLOUT, deadline)?;
-        let mut port = self.port;
-        port.write_all(&line).context("writing to the other guest")
+        let (mut port, mut left) = (self.port, line.as_slice());
+        while !left.is_empty() {
+            // It can be written to once the other guest's end is there.
+            wait(port, PollFlags::POLLOUT, deadline)?;
+            match port.write(left) {
+                Ok(written) => left = left.get(written..).unwrap_or_default(),
+                Err(e) if e.kind() == ErrorKind::WouldBlock => {}
+                Err(e) => return Err(e).context("writing to the other guest"),
+            }
+        }
+        Ok(())
     }
 
     fn receive(&self) -> Result<Word> {
@@ -174,13 +214,12 @@ fn line(mut port: &File, deadline: Instant) -> Result<Vec<u8>> {
     let (mut line, mut byte) = (Vec::new(), [0]);
     loop {
         wait(port, PollFlags::POLLIN, deadline)?;
-        let read = port
-            .read(&mut byte)
-            .context("reading from the other guest")?;
-        ensure!(read == 1, "the other guest is gone");
-        match byte {
-            [b'\n'] => return Ok(line),
-            [byte] => line.push(byte),
+        match port.read(&mut byte) {
+            Ok(0) => bail!(Gone),
+            Ok(_) if byte == *b"\n" => return Ok(line),
+            Ok(_) => line.extend(byte),
+            Err(e) if e.kind() == ErrorKind::WouldBlock => {}
+            Err(e) => return Err(e).context("reading from the other guest"),
         }
     }
 }

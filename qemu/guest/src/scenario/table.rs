@@ -128,6 +128,15 @@ const RCU_LIST_CUT: Expect = Expect {
     optional: false,
 };
 
+/// What soft-RoCE says of a queue pair whose users have not gone after 50 s.
+const RXE_LEAK: Expect = Expect {
+    kind: "WARNING",
+    access: "",
+    function: "__rxe_cleanup",
+    freed_by: "",
+    optional: true,
+};
+
 /// What most scenarios are.
 const PLAIN: Scenario = Scenario {
     name: "",
@@ -436,9 +445,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "wire-transfer",
         shows: "two guests: unmodified programs run over SMC-R, and every byte arrives",
-        // Not in the check while one run in eight has a connection that falls back:
-        // docs/smc-findings.md.
-        kernels: PLAIN_KERNEL,
+        kernels: FIXED_AND_PLAIN,
         nodes: 2,
         run: |report| wire::transfer::run(report, "wire-transfer", 256 << 10),
         ..PLAIN
@@ -457,6 +464,7 @@ pub const SCENARIOS: &[Scenario] = &[
         shows: "CPython's own tests of sockets: the same with TCP and over SMC-D, or why not",
         kernels: PLAIN_KERNEL,
         programs: true,
+        minutes: 30,
         run: interop::suites,
         ..PLAIN
     },
@@ -492,6 +500,24 @@ pub const SCENARIOS: &[Scenario] = &[
         guest: "wire-cut-60",
         waits: true,
         run: wire::failures::minute,
+        ..PLAIN
+    },
+    Scenario {
+        name: "wire-netdev",
+        shows: "a netdev with soft-RoCE is deleted in mid-transfer, SMC-R beside TCP",
+        kernels: PLAIN_KERNEL,
+        nodes: 2,
+        expects: &[RXE_LEAK],
+        run: wire::failures::netdev,
+        ..PLAIN
+    },
+    Scenario {
+        name: "wire-restarts",
+        shows: "one of two guests crashes in mid-transfer and boots; then it is rebooted",
+        kernels: PLAIN_KERNEL,
+        nodes: 2,
+        guest: "wire-restarts",
+        run: wire::restarts::run,
         ..PLAIN
     },
     Scenario {

@@ -2,21 +2,27 @@
 //! What SMC itself does to programs that ask for it, where there is no smcify, and what TCP
 //! would not do: docs/smc-findings.md.
 
+use super::MOST_LOST;
+use super::NO_CONFIRM_LINK;
 use super::lack::Lack;
 use super::rdma_is_ready;
+use crate::diag::carriers_of;
 use crate::module;
 use crate::net::address;
 use crate::peer::Peer;
 use crate::scenario::Report;
+use crate::scenario::fallback::PEER_DECLINED;
 use crate::scenario::same;
 use crate::scenario::switch::IPPROTO_SMC;
 use crate::task::Task;
 use anyhow::Context;
 use anyhow::Result;
+use anyhow::bail;
 use anyhow::ensure;
 use socket2::Domain;
 use socket2::Socket;
 use socket2::Type;
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::io::Read;
 use std::io::Write;
@@ -32,10 +38,32 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// `SMC_MAX_STREAM_WAIT_TIMEOUT`.
 const STREAM_WAIT: Duration = Duration::from_secs(2);
 
+/// `SMC_LLC_WAIT_TIME`, and `CLC_WAIT_TIME_SHORT` for a CLC Decline.
+const CONFIRM_WAIT: Duration = Duration::from_secs(2 + 1);
+/// While it lives, SMC-R is slow to begin a flow of LLC messages (`kunit/smcify_slow.c`).
+struct Slow(());
+
+impl Slow {
+    fn load() -> Result<Self> {
+        module::load("/modules/smcify_slow.ko").map(|()| Self(()))
+    }
+}
+
+impl Drop for Slow {
+    fn drop(&mut self) {
+        if let Err(e) = module::unload("smcify_slow") {
+            eprintln!("{e:#}");
+        }
+    }
+}
+
 /// The scenario.
 pub fn run(report: &mut Report) -> Result<()> {
     Peer::with("wire-explicit", |peer| {
         rdma_is_ready(peer)?;
+        let early = confirmed_early(peer);
+        let name = "a CONFIRM LINK before the client waits for it is lost, and both fall back";
+        report.check(name, early);
         let lost = shut_down(peer);
         report.check("what was not sent 2 s after shutdown() is lost", lost);
         let end = broken(peer);
@@ -45,30 +73,67 @@ pub fn run(report: &mut Report) -> Result<()> {
     })
 }
 
+/// The client begins to wait for the CONFIRM LINK of a first connection when it has told the
+/// server to send it: one that is there before is dropped. Here that takes so long that it is.
+fn confirmed_early(peer: &Peer) -> Result<()> {
+    // An earlier scenario may have left a link group; it goes with its device.
+    Lack::Rdma.take()?;
+    Lack::Rdma.give_back(peer)?;
+    let client = peer.node() != SERVER;
+    let slow = client.then(Slow::load).transpose()?;
+    peer.meet("the client is slow")?;
+    let begun = Instant::now();
+    let socket = connection(peer);
+    let took = begun.elapsed();
+    peer.meet("it is accepted")?;
+    drop(slow);
+    let seen = carriers_of(std::process::id())?;
+    peer.meet("it has been looked at")?;
+    drop(socket?);
+    let expected = if client {
+        PEER_DECLINED
+    } else {
+        NO_CONFIRM_LINK
+    };
+    same("SMC_DIAG", BTreeSet::from([expected]), seen)?;
+    ensure!(took >= CONFIRM_WAIT, "it took {took:?}");
+    Ok(())
+}
+
 /// Buffers that take nothing for so long are full.
 const FULL: Duration = Duration::from_secs(3);
 /// Longer than the deletion of an RDMA link takes that nobody uses.
 const LONG: Duration = Duration::from_secs(5);
 
-/// A connection to a server in guest 1.
+/// An SMC-R connection to a server in guest 1. The first of a link group may fall back, see
+/// [`link_group`](super::link_group).
 fn connected(peer: &Peer) -> Result<Socket> {
     ensure!(!module::is_loaded("smcify"), "smcify is loaded");
+    for _ in 0..MOST_LOST {
+        let socket = connection(peer)?;
+        let smc = socket.protocol()? == Some(IPPROTO_SMC.into());
+        peer.tell(&smc)?;
+        if smc & peer.hear::<bool>()? {
+            socket.set_read_timeout(Some(PATIENCE))?;
+            return Ok(socket);
+        }
+    }
+    bail!("{MOST_LOST} connections fell back")
+}
+
+fn connection(peer: &Peer) -> Result<Socket> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(IPPROTO_SMC.into()))?;
-    let socket = if peer.node() == SERVER {
+    if peer.node() == SERVER {
         let at = SocketAddr::new(address(SERVER, false), 0);
         socket.bind(&at.into())?;
         socket.listen(1)?;
+        // A client that fails does not keep this one waiting for it.
+        socket.set_read_timeout(Some(PATIENCE))?;
         peer.tell(&socket.local_addr()?.as_socket())?;
-        socket.accept()?.0
-    } else {
-        let at: Option<SocketAddr> = peer.hear()?;
-        socket.connect(&at.context("no address")?.into())?;
-        socket
-    };
-    let smc = Some(IPPROTO_SMC.into());
-    same("SO_PROTOCOL", smc, socket.protocol()?)?;
-    socket.set_read_timeout(Some(PATIENCE))?;
-    peer.meet("they are connected")?;
+        return Ok(socket.accept()?.0);
+    }
+    let at: Option<SocketAddr> = peer.hear()?;
+    socket.connect(&at.context("no address")?.into())?;
     Ok(socket)
 }
 

@@ -6,6 +6,7 @@ use super::NO_COMMON_DEVICE;
 use super::end;
 use super::lack::LACKS;
 use super::lack::Lack;
+use super::link_group;
 use super::rdma_is_ready;
 use crate::diag::Carrier;
 use crate::middlebox;
@@ -108,6 +109,11 @@ impl Scene<'_> {
         expected: [Carrier; 2],
     ) -> Result<()> {
         let peer = self.peer;
+        if let (Some(smcify), [Carrier::SmcR, _]) = (smcify, expected) {
+            smcify.set_default("smc")?;
+            peer.meet("smcify selects")?;
+            link_group(self.report, peer, SERVER, at)?;
+        }
         self.compare(name, smcify, expected, || {
             end(peer, SERVER, "blocking", at, BYTES)
         })

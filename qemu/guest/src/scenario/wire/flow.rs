@@ -81,7 +81,7 @@ struct Direction {
 pub struct Flow {
     pub kind: Kind,
     program: Program,
-    lines: Receiver<String>,
+    lines: Receiver<(Instant, String)>,
 }
 
 impl Flow {
@@ -93,12 +93,12 @@ impl Flow {
             _ => {
                 let ip = address(SERVER, false);
                 let flow = Self::side(kind, "server", SocketAddr::new(ip, 0))?;
-                let at = flow.said(PATIENCE)?.and_then(|said| said.listening);
-                peer.tell(&at.context("the server does not listen")?)?;
+                let (_, said) = flow.said(PATIENCE)?.context("the server says nothing")?;
+                peer.tell(&said.listening.context("the server does not listen")?)?;
                 flow
             }
         };
-        let under_way = flow.said(PATIENCE)?.context("it does not come under way")?;
+        let (_, under_way) = flow.said(PATIENCE)?.context("it does not come under way")?;
         ensure!(
             under_way.received.is_none(),
             "it ended before it was under way"
@@ -129,20 +129,21 @@ impl Flow {
         same("SMC_DIAG", expected, &found[..])
     }
 
-    /// What the program says next, if it says something in time.
-    fn said(&self, patience: Duration) -> Result<Option<Said>> {
+    /// What the program says next, and when, if it says something in time.
+    fn said(&self, patience: Duration) -> Result<Option<(Instant, Said)>> {
         match self.lines.recv_timeout(patience) {
-            Ok(line) => Ok(Some(serde_json::from_str(&line).context(line)?)),
+            Ok((at, line)) => Ok(Some((at, serde_json::from_str(&line).context(line)?))),
             Err(RecvTimeoutError::Timeout) => Ok(None),
             Err(_) => bail!("{}: the program died", self.kind),
         }
     }
 
-    /// Waits for its end, which comes by itself; none if it does not come in time.
+    /// Waits for its end, which comes by itself; none if it has not come in time.
     pub fn ended(&self, since: Instant, within: Duration) -> Result<Option<End>> {
         let left = within.saturating_sub(since.elapsed());
-        let said = self.said(left)?;
-        said.map(|said| End::new(said, since)).transpose()
+        let said = self.said(left)?.filter(|(at, _)| *at <= since + within);
+        said.map(|(at, said)| End::new(said, at.saturating_duration_since(since)))
+            .transpose()
     }
 
     /// Has the program send no more, and waits for its end, which is when the other one has
@@ -153,10 +154,19 @@ impl Flow {
     }
 }
 
-/// Errors that a broken TCP connection gives.
-const ERRORS: [Errno; 3] = [Errno::ECONNRESET, Errno::EPIPE, Errno::ETIMEDOUT];
-/// What SMC gives instead for a link group that is gone (`smc_conn_kill()`).
-const OF_SMC: Errno = Errno::ECONNABORTED;
+/// What ends a connection.
+#[derive(Clone, Copy)]
+pub enum By {
+    /// The peer's host says that it is over, or that it knows nothing of it.
+    Peer,
+    /// SMC-R finds that its link is no good any more.
+    Link,
+}
+
+/// Errors that a TCP connection gives whose peer has ended it.
+const ENDED: [Errno; 2] = [Errno::ECONNRESET, Errno::EPIPE];
+/// What SMC gives to a writer whose link group is gone (`smc_conn_kill()`).
+const KILLED: Errno = Errno::ECONNABORTED;
 
 /// How a connection ended.
 pub struct End {
@@ -166,9 +176,9 @@ pub struct End {
 }
 
 impl End {
-    fn new(said: Said, since: Instant) -> Result<Self> {
+    fn new(said: Said, after: Duration) -> Result<Self> {
         let end = Self {
-            after: since.elapsed(),
+            after,
             sent: said.sent.context("nothing about what was sent")?,
             received: said.received.context("nothing about what was received")?,
         };
@@ -188,15 +198,21 @@ impl End {
         same("write and read", [None; 2], self.errors())
     }
 
-    /// Fails unless the program saw an error as TCP has them. SMC has one for who writes. Who
-    /// reads is told that this is the end of the stream (`smc_rx_recvmsg()`).
-    pub fn is_an_error(&self, kind: Kind) -> Result<()> {
+    /// Fails unless the program saw the errors that it has to. With TCP that is one at least, of
+    /// its write or of its read. With SMC who writes has one, and who reads is told that this is
+    /// the end of the stream (`smc_rx_recvmsg()`).
+    pub fn is_an_error(&self, kind: Kind, by: By) -> Result<()> {
         let errors = self.errors();
-        let smc = kind == Kind::SmcR;
-        let known = |error: &Errno| ERRORS.contains(error) || (smc && *error == OF_SMC);
-        ensure!(errors.iter().flatten().all(known), "errors: {errors:?}");
-        let told = errors.iter().any(Option::is_some);
-        ensure!(told != (kind == Kind::QuietSmcR), "errors: {errors:?}");
+        let ended = |error: Errno| ENDED.contains(&error);
+        let as_expected = match (kind, by, errors) {
+            (Kind::Tcp, By::Peer, [None, None]) => false,
+            (Kind::Tcp, By::Peer, errors) => errors.into_iter().flatten().all(ended),
+            (Kind::SmcR, By::Peer, [Some(write), None]) => ended(write),
+            (Kind::SmcR, By::Link, [Some(write), None]) => write == KILLED,
+            (Kind::QuietSmcR, By::Link, errors) => errors == [None, None],
+            _ => false,
+        };
+        ensure!(as_expected, "errors: {errors:?}");
         Ok(())
     }
 

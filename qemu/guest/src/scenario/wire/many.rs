@@ -4,6 +4,7 @@
 //! without connections, which go with their device.
 
 use super::lack::Lack;
+use super::link_group;
 use super::rdma_is_ready;
 use super::smcify;
 use crate::net::address;
@@ -58,7 +59,7 @@ pub fn run(report: &mut Report) -> Result<()> {
         let _smcify = smcify()?;
         rdma_is_ready(peer)?;
         // Of the first connection some things stay, whatever comes after.
-        at_once(peer, 1)??;
+        link_group(report, peer, SERVER, address(SERVER, false))?;
         until("the end of the first connection", || {
             idle().map(|it| it == 0)
         })?;

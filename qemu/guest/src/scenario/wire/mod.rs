@@ -7,6 +7,7 @@ pub mod fallback;
 mod flow;
 mod lack;
 pub mod many;
+pub mod restarts;
 pub mod transfer;
 
 use crate::diag::Carrier;
@@ -14,10 +15,15 @@ use crate::net::address;
 use crate::pair::End;
 use crate::pair::Server;
 use crate::peer::Peer;
+use crate::scenario::Report;
+use crate::scenario::fallback::PEER_DECLINED;
+use crate::scenario::same;
 use crate::smcify::Smcify;
 use crate::until::until;
 use anyhow::Result;
+use anyhow::bail;
 use smc_netlink::smc::smcr_devices;
+use std::collections::BTreeSet;
 use std::fs::read_dir;
 use std::fs::read_to_string;
 use std::net::IpAddr;
@@ -25,6 +31,15 @@ use std::net::IpAddr;
 /// A server's reason to fall back if all that client and server have is the SMC-D loopback
 /// device: each has its own (`SMC_CLC_DECL_NOSMCD2DEV`).
 const NO_COMMON_DEVICE: Carrier = Carrier::Fallback(0x0303_0007);
+
+/// A server's reason to fall back if its CONFIRM LINK is not answered
+/// (`SMC_CLC_DECL_TIMEOUT_CL`).
+const NO_CONFIRM_LINK: Carrier = Carrier::Fallback(0x0201_0000);
+
+/// Bytes of a transfer that only shows what carries it.
+const FEW: u64 = 64 << 10;
+/// How many first connections of a link group there are at most. One in 16 falls back.
+const MOST_LOST: usize = 4;
 
 /// smcify, with `default` at `smc`.
 fn smcify() -> Result<Smcify> {
@@ -48,7 +63,7 @@ fn end(peer: &Peer, server: u8, form: &'static str, ip: IpAddr, bytes: u64) -> R
 pub fn rdma_is_ready(peer: &Peer) -> Result<()> {
     const GIDS: &str = "/sys/class/infiniband/rxe0/ports/1/gids";
     let IpAddr::V4(ip) = address(peer.node(), false) else {
-        anyhow::bail!("no IPv4 address");
+        bail!("no IPv4 address");
     };
     let [a, b, c, d] = ip.octets();
     let gid = format!("0000:0000:0000:0000:0000:ffff:{a:02x}{b:02x}:{c:02x}{d:02x}");
@@ -62,4 +77,46 @@ pub fn rdma_is_ready(peer: &Peer) -> Result<()> {
         }
         Ok(found && ports.into_iter().any(|port| port.active))
     })
+}
+
+/// What carried a connection that was made to see that.
+struct Seen {
+    /// This guest's end.
+    mine: BTreeSet<Carrier>,
+    /// Whether both ends went over SMC-R.
+    smcr: bool,
+}
+
+/// Connects to `ip`, which guest `server` serves. smcify has to select everything.
+fn seen(peer: &Peer, server: u8, ip: IpAddr) -> Result<Seen> {
+    let mut end = end(peer, server, "blocking", ip, FEW)?;
+    end.watch()?;
+    peer.meet("everything has gone")?;
+    let mine = end.finish()?;
+    let smcr = mine == BTreeSet::from([Carrier::SmcR]);
+    peer.tell(&smcr)?;
+    let smcr = smcr & peer.hear::<bool>()?;
+    Ok(Seen { mine, smcr })
+}
+
+/// The same until it goes over SMC-R, which leaves a link group for what comes next.
+///
+/// The first connection of a link group may fall back, for one reason. The client begins to
+/// listen for CONFIRM LINK when it has sent its CLC Confirm (`smc_connect_rdma()`), and what
+/// comes in between it drops; the server gives up after 3 s (`smcr_serv_conf_first_link()`):
+/// docs/smc-findings.md.
+pub fn link_group(report: &mut Report, peer: &Peer, server: u8, ip: IpAddr) -> Result<()> {
+    let lost = match peer.node() == server {
+        true => NO_CONFIRM_LINK,
+        false => PEER_DECLINED,
+    };
+    for _ in 0..MOST_LOST {
+        let seen = seen(peer, server, ip)?;
+        if seen.smcr {
+            return Ok(());
+        }
+        report.note("the client was not there for CONFIRM LINK");
+        same("carried by", BTreeSet::from([lost]), seen.mine)?;
+    }
+    bail!("{MOST_LOST} connections fell back")
 }

@@ -4,6 +4,7 @@
 
 use super::NO_COMMON_DEVICE;
 use super::end;
+use super::link_group;
 use super::rdma_is_ready;
 use super::smcify;
 use crate::diag::Carrier;
@@ -41,6 +42,9 @@ pub fn run(report: &mut Report, name: &'static str, bytes: u64) -> Result<()> {
         rdma_is_ready(peer)?;
         peer.meet("smcify is loaded")?;
         report.check("smcify check names the device", is_ready());
+        for server in [0, 1] {
+            link_group(report, peer, server, address(server, false))?;
+        }
         let mut server = 0;
         for form in FORMS {
             for (kind, smcr) in KINDS {
