@@ -4,6 +4,7 @@
 
 use super::Report;
 use super::same;
+use super::wire::link_group;
 use super::wire::rdma_is_ready;
 use crate::cpython;
 use crate::net::address;
@@ -20,8 +21,14 @@ use guest::Tried;
 pub fn wire(report: &mut Report, name: &'static str) -> Result<()> {
     Peer::with(name, |peer| {
         programs::mount_all()?;
-        let _smcify = Smcify::load()?;
+        let smcify = Smcify::load()?;
         rdma_is_ready(peer)?;
+        // The programs are not to meet what the first connection of a link group may.
+        smcify.set_default("smc")?;
+        peer.meet("smcify selects")?;
+        link_group(report, peer, 0, address(0, false))?;
+        smcify.set_default("tcp")?;
+        peer.meet("smcify selects nothing")?;
         for trial in TRIALS {
             let tried = trial.apart(peer, address(0, false))?;
             match tried {
@@ -43,14 +50,28 @@ pub fn suites(report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Tells the lab. With TCP, a program has to do what it does anywhere.
+/// Tells the lab. With TCP, a program has to do what it does anywhere; under smcify, every
+/// connection has to be SMC's or to have fallen back. Of programs whose connections fail as often as
+/// they please some have to be.
 fn told(report: &mut Report, tried: &Tried) {
     let json = serde_json::to_string(tried).unwrap_or_default();
     report.note(format!("{TRIED}{json}"));
+    let (tcp, smcify) = (&tried.tcp, &tried.smcify);
     let with_tcp = || {
-        ensure!(tried.tcp.good, "{}", tried.tcp.result);
-        ensure!(tried.tcp.opened > 0, "nobody connected");
-        same("SMC connections", 0, tried.tcp.smcd + tried.tcp.smcr)
+        ensure!(tcp.good, "{}", tcp.result);
+        ensure!(tcp.opened > 0, "nobody connected");
+        same("SMC connections", 0, tcp.smcd + tcp.smcr)
     };
     report.check(&tried.program, with_tcp());
+    let under_smcify = || {
+        let clients = smcify.fallbacks.iter().filter(|it| !it.server);
+        let fell_back: u64 = clients.map(|it| it.count).sum();
+        let selected = smcify.smcd + smcify.smcr + fell_back;
+        if tried.steady {
+            return same("connections of SMC sockets", smcify.opened, selected);
+        }
+        ensure!(selected > 0, "none is of an SMC socket");
+        Ok(())
+    };
+    report.check(format!("{}, under smcify", tried.program), under_smcify());
 }

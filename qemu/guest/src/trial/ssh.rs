@@ -15,8 +15,8 @@ use std::fs::write;
 const PORT: u16 = 2222;
 /// Of the host and of the user, both: the image has it.
 const KEY: &str = "/opt/smcify/ssh.key";
-/// 32 MiB, which go both ways.
-const BLOCKS: u32 = 2 << 20;
+/// 64 MiB, which go both ways.
+const BLOCKS: u32 = 4 << 20;
 
 /// The trial.
 pub const OPENSSH: Trial = Trial {
