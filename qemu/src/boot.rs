@@ -128,9 +128,10 @@ impl Ended {
     /// The status of a run that ended like this.
     pub fn status(&self) -> u8 {
         match self.exit {
+            // It was made to panic, then.
+            None if self.timed_out => TIMEOUT,
             _ if !self.splats.is_empty() => SPLAT,
             Some(status) => u8::try_from(status).unwrap_or(DIED),
-            None if self.timed_out => TIMEOUT,
             None => DIED,
         }
     }
@@ -139,6 +140,9 @@ impl Ended {
     pub fn trouble(&self) -> Option<String> {
         let log = self.dir.join(crate::qemu::SERIAL);
         let mut text = String::new();
+        if self.timed_out {
+            text += "the guest was still running when its time was over\n";
+        }
         for splat in &self.splats {
             let scenario = splat
                 .scenario
@@ -148,10 +152,9 @@ impl Ended {
             text += &indented(&splat.excerpt);
         }
         if self.splats.is_empty() && self.exit.is_none() {
-            text += match self.timed_out {
-                true => "the guest was still running when its time was over\n",
-                false => "the guest died before the command was over\n",
-            };
+            if !self.timed_out {
+                text += "the guest died before the command was over\n";
+            }
             text += &indented(&self.tail);
             text += &self.complaint;
         }

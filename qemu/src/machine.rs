@@ -3,8 +3,11 @@
 
 use std::fs;
 use std::fs::File;
+use std::io;
 use std::io::Read;
 use std::io::Write;
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Child;
@@ -23,6 +26,7 @@ use crate::log::Event;
 use crate::log::Log;
 use crate::qemu::INITRAMFS;
 use crate::qemu::KERNEL;
+use crate::qemu::MONITOR;
 use crate::qemu::SERIAL;
 use crate::qemu::Shape;
 use crate::splat::Splat;
@@ -158,13 +162,26 @@ impl Guest<'_> {
                 return Ok(end);
             }
             if deadline.is_some_and(|deadline| Instant::now() > deadline) {
-                if !matches!(end, End::Exits(_)) {
+                let hangs = !matches!(end, End::Exits(_) | End::TimedOut);
+                if hangs {
                     end = End::TimedOut;
                 }
-                child.kill().context("cannot kill QEMU")?;
+                if hangs && self.interrupt().is_ok() {
+                    deadline = Some(Instant::now() + POWER_OFF);
+                } else {
+                    child.kill().context("cannot kill QEMU")?;
+                }
             }
             thread::sleep(PULSE);
         }
+    }
+
+    /// Has a kernel that hangs say, by a panic, where each of its processors is.
+    fn interrupt(&self) -> io::Result<()> {
+        // A socket's path is short; a checkout's need not be.
+        let dir = File::open(&self.dir)?;
+        let path = format!("/proc/self/fd/{}/{MONITOR}", dir.as_raw_fd());
+        UnixStream::connect(path)?.write_all(b"nmi\n")
     }
 }
 

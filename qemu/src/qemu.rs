@@ -56,10 +56,15 @@ const NETWORK: &str = "../net.sock";
 /// The line between two guests that is no network, from a guest's directory.
 const PEER: &str = "../peer.sock";
 
+/// QEMU's monitor, below a guest's directory.
+pub const MONITOR: &str = "monitor.sock";
+
 /// What every guest's kernel is told. Without `no5lvl`, KASAN has false alarms: an
 /// interrupt that comes while `identify_cpu()` has cleared the processor's features
 /// finds four levels of page tables where there are five.
 pub const KERNEL_LINE: &str = "ignore_loglevel printk.devkmsg=on panic=-1 nokaslr no5lvl";
+/// A kernel that the monitor's `nmi` hits says where each processor is and what waits.
+const ON_NMI: &str = "unknown_nmi_panic panic_print=0xc0";
 
 /// A PC without what no guest of ours has a use for. Interpreting its ACPI tables
 /// is most of a boot under TCG and KASAN, and hot-plugging is most of the tables.
@@ -133,6 +138,7 @@ impl Shape {
             qemu.args(["-device", &port]);
         }
         if !self.interactive {
+            qemu.args(["-monitor", &format!("unix:{MONITOR},server=on,wait=off")]);
             qemu.stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped());
@@ -141,7 +147,7 @@ impl Shape {
     }
 
     fn kernel_line(&self) -> String {
-        let mut line = format!("{KERNEL_LINE} console=ttyS0");
+        let mut line = format!("{KERNEL_LINE} {ON_NMI} console=ttyS0");
         if self.counts {
             line += " tsc=nowatchdog no_timer_check tsc_early_khz=1000000";
         } else if self.accel == Accel::Tcg {
