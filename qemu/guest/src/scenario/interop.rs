@@ -24,9 +24,7 @@ pub fn wire(report: &mut Report, name: &'static str) -> Result<()> {
         let smcify = Smcify::load()?;
         rdma_is_ready(peer)?;
         // The programs are not to meet what the first connection of a link group may.
-        smcify.set_default("smc")?;
-        peer.meet("smcify selects")?;
-        link_group(report, peer, 0, address(0, false))?;
+        link_group(report, peer, &smcify, 0, address(0, false))?;
         smcify.set_default("tcp")?;
         peer.meet("smcify selects nothing")?;
         for trial in TRIALS {

@@ -3,15 +3,15 @@
 //! would not do: docs/smc-findings.md.
 
 use super::MOST_LOST;
-use super::NO_CONFIRM_LINK;
+use super::is_unconfirmed;
 use super::lack::Lack;
 use super::rdma_is_ready;
+use super::renew_rdma;
 use crate::diag::carriers_of;
 use crate::module;
 use crate::net::address;
 use crate::peer::Peer;
 use crate::scenario::Report;
-use crate::scenario::fallback::PEER_DECLINED;
 use crate::scenario::same;
 use crate::scenario::switch::IPPROTO_SMC;
 use crate::task::Task;
@@ -22,7 +22,6 @@ use anyhow::ensure;
 use socket2::Domain;
 use socket2::Socket;
 use socket2::Type;
-use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::io::Read;
 use std::io::Write;
@@ -79,9 +78,8 @@ pub fn run(report: &mut Report) -> Result<()> {
 /// The client begins to wait for the CONFIRM LINK of a first connection when it has told the
 /// server to send it: one that is there before is dropped. Here that takes so long that it is.
 fn confirmed_early(peer: &Peer) -> Result<()> {
-    // An earlier scenario may have left a link group; it goes with its device.
-    Lack::Rdma.take()?;
-    Lack::Rdma.give_back(peer)?;
+    // An earlier scenario may have left a link group.
+    renew_rdma(peer)?;
     let client = peer.node() != SERVER;
     let slow = client.then(Slow::load).transpose()?;
     peer.meet("the client is slow")?;
@@ -93,12 +91,7 @@ fn confirmed_early(peer: &Peer) -> Result<()> {
     let seen = carriers_of(std::process::id())?;
     peer.meet("it has been looked at")?;
     drop(socket?);
-    let expected = if client {
-        PEER_DECLINED
-    } else {
-        NO_CONFIRM_LINK
-    };
-    same("SMC_DIAG", BTreeSet::from([expected]), seen)?;
+    is_unconfirmed(peer, SERVER, seen)?;
     ensure!(took >= CONFIRM_WAIT, "it took {took:?}");
     Ok(())
 }
@@ -120,6 +113,9 @@ fn connected(peer: &Peer) -> Result<Socket> {
             socket.set_read_timeout(Some(PATIENCE))?;
             return Ok(socket);
         }
+        let seen = carriers_of(std::process::id())?;
+        peer.meet("it has been looked at")?;
+        is_unconfirmed(peer, SERVER, seen)?;
     }
     bail!("{MOST_LOST} connections fell back")
 }

@@ -6,65 +6,34 @@
 //! down: nobody is told, and only timers can notice.
 
 use super::flow::By;
-use super::flow::End;
-use super::flow::Flow;
 use super::flow::Kind;
 use super::lack::Lack;
-use super::rdma_is_ready;
-use super::seen;
+use super::renew_rdma;
+use super::scene::DEFAULT;
+use super::scene::Fate::Ends;
+use super::scene::Fate::Intact;
+use super::scene::Fate::Survives;
+use super::scene::Flows;
+use super::scene::SOON;
+use super::scene::Scene;
+use super::scene::TEST;
+use super::scene::VICTIM;
+use super::scene::test_soon;
 use crate::net;
-use crate::net::address;
 use crate::peer::Peer;
 use crate::scenario::Report;
-use crate::scenario::same;
 use crate::smcify::Smcify;
 use crate::until::until;
 use anyhow::Context;
 use anyhow::Result;
-use anyhow::anyhow;
 use std::fs::canonicalize;
 use std::fs::write;
 use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
-use std::time::Instant;
 
 /// All of 1,000 packets.
 const ALL: u32 = 1000;
-/// The guest that things happen to.
-pub const VICTIM: u8 = 1;
-/// How long a connection that survives may take until all is heard, once the cause is gone. A
-/// cut of 60 s leaves TCP with a retransmission timer of 51 s.
-const SURVIVAL: Duration = Duration::from_secs(150);
-
-/// How many connections may fall back, after that, before SMC-R works again.
-const MOST_FALLBACKS: usize = 5;
-
-/// What becomes of a connection.
-#[derive(Clone, Copy)]
-pub enum Fate {
-    /// It goes on.
-    Survives,
-    /// It goes on or ends; what has come is what was sent. Soft-RoCE does not always come back
-    /// from lost packets, and then SMC-R ends the link: docs/smc-findings.md.
-    Intact,
-    /// It ends by itself, at the latest so many seconds after the cause.
-    Ends(By, u64),
-}
-use Fate::Ends;
-use Fate::Intact;
-use Fate::Survives;
-
-pub type Flows = Vec<(Flow, Fate)>;
-
-/// How long a link group hears nothing before it tests its link, for two seconds more
-/// (`smc_llc_testlink_work()`): here, and by default. Nothing else notices a silent peer, since
-/// soft-RoCE tries again without end (`rxe_completer()`).
-const TEST_LINK: &str = "/proc/sys/net/smc/smcr_testlink_time";
-pub const SOON: u64 = 10;
-const DEFAULT: u64 = 30;
-/// The test itself, and what a slow machine adds.
-pub const TEST: u64 = 2 + 10;
 /// How long soft-RoCE waits for the end of a queue pair's users, in seconds (`__rxe_cleanup()`).
 const CLEANUP: u64 = 50;
 
@@ -93,7 +62,7 @@ pub fn run(report: &mut Report) -> Result<()> {
                 (Kind::Tcp, Survives),
                 (Kind::SmcR, Ends(By::Link, SOON + TEST)),
             ],
-            Scene::delete_link,
+            delete_link,
         )?;
         scene.case(
             "the peer's program is killed",
@@ -101,12 +70,12 @@ pub fn run(report: &mut Report) -> Result<()> {
                 (Kind::Tcp, Ends(By::Peer, 5)),
                 (Kind::SmcR, Ends(By::Peer, 5)),
             ],
-            Scene::kill,
+            kill,
         )?;
         scene.case(
             "smcify is unloaded and loaded again",
             &[(Kind::Tcp, Survives), (Kind::SmcR, Survives)],
-            Scene::restart_smcify,
+            restart_smcify,
         )
     })
 }
@@ -125,7 +94,7 @@ pub fn netdev(report: &mut Report) -> Result<()> {
                 (Kind::Tcp, Survives),
                 (Kind::SmcR, Ends(By::Link, SOON + TEST + CLEANUP)),
             ],
-            Scene::delete_netdev,
+            delete_netdev,
         )
     })
 }
@@ -146,14 +115,6 @@ pub fn minute(report: &mut Report) -> Result<()> {
     })
 }
 
-/// Has links be tested soon. A link keeps the time that it began with, so those that there are
-/// go, with their device.
-pub fn test_soon(peer: &Peer) -> Result<()> {
-    write(TEST_LINK, SOON.to_string()).context(TEST_LINK)?;
-    Lack::Rdma.take()?;
-    Lack::Rdma.give_back(peer)
-}
-
 /// Has the wire lose everything for some seconds.
 fn cut(time: u64) -> Result<()> {
     net::netem("eth0", Duration::ZERO, ALL)?;
@@ -161,163 +122,40 @@ fn cut(time: u64) -> Result<()> {
     net::without_netem("eth0")
 }
 
-/// The two guests between the causes.
-pub struct Scene<'a> {
-    pub report: &'a mut Report,
-    peer: &'a Peer,
-    smcify: Option<Smcify>,
+fn delete_link(scene: &mut Scene, _: &mut Flows) -> Result<()> {
+    if scene.is_victim() {
+        renew_rdma(scene.peer)?;
+    }
+    Ok(())
 }
 
-impl<'a> Scene<'a> {
-    /// With smcify.
-    pub fn new(report: &'a mut Report, peer: &'a Peer) -> Result<Self> {
-        let smcify = Some(Smcify::load()?);
-        Ok(Self {
-            report,
-            peer,
-            smcify,
-        })
+fn delete_netdev(scene: &mut Scene, _: &mut Flows) -> Result<()> {
+    const DRIVER: &str = "/sys/bus/virtio/drivers/virtio_net";
+    if !scene.is_victim() {
+        return Ok(());
     }
+    let device = canonicalize("/sys/class/net/eth0/device").context("eth0")?;
+    let device = device.file_name().context("eth0")?.to_string_lossy();
+    write(format!("{DRIVER}/unbind"), device.as_bytes()).context("unbind")?;
+    // The RDMA device goes with it, a moment later.
+    let gone = || Ok(!Path::new("/sys/class/infiniband/rxe0").exists());
+    until("the end of the RDMA device", gone)?;
+    write(format!("{DRIVER}/bind"), device.as_bytes()).context("bind")?;
+    net::join(VICTIM)?;
+    Lack::Rdma.give_back(scene.peer)
+}
 
-    pub fn is_victim(&self) -> bool {
-        self.peer.node() == VICTIM
+fn kill(scene: &mut Scene, flows: &mut Flows) -> Result<()> {
+    if scene.is_victim() {
+        flows.clear();
     }
+    Ok(())
+}
 
-    /// Has `cause` happen, on both guests or on one of them, while connections are under way;
-    /// reports what becomes of them. Then SMC-R has to work again.
-    fn case(
-        &mut self,
-        name: &str,
-        fates: &[(Kind, Fate)],
-        cause: impl FnOnce(&mut Self, &mut Flows) -> Result<()>,
-    ) -> Result<()> {
-        let mut flows = self.flows(fates)?;
-        self.peer.meet(name)?;
-        let since = Instant::now();
-        cause(self, &mut flows)?;
-        self.ends(name, &flows, since);
-        self.peer.meet("what ends has ended")?;
-        for (flow, fate) in &mut flows {
-            if let Survives | Intact = fate {
-                let found = flow.stop(SURVIVAL);
-                let found = self.both(found, *fate)?;
-                self.judge(name, flow.kind, *fate, found);
-            }
-        }
-        drop(flows);
-        let again = self.smcr()?;
-        self.report
-            .check(format!("{name}: then SMC-R again"), again);
-        self.peer.meet("on to the next")
+fn restart_smcify(scene: &mut Scene, _: &mut Flows) -> Result<()> {
+    if scene.is_victim() {
+        scene.smcify.take().map_or(Ok(()), Smcify::unload)?;
+        scene.smcify = Some(Smcify::load()?);
     }
-
-    /// Brings connections of these kinds under way.
-    pub fn flows(&self, fates: &[(Kind, Fate)]) -> Result<Flows> {
-        let smcify = self.smcify.as_ref().context("smcify is not loaded")?;
-        let start = |(kind, fate): &(_, _)| Ok((Flow::start(self.peer, smcify, *kind)?, *fate));
-        fates.iter().map(start).collect()
-    }
-
-    /// Reports whether those that end by themselves do so.
-    pub fn ends(&mut self, name: &str, flows: &Flows, since: Instant) {
-        for (flow, fate) in flows {
-            if let Ends(_, within) = fate {
-                let found = flow.ended(since, Duration::from_secs(*within));
-                self.judge(name, flow.kind, *fate, found);
-            }
-        }
-    }
-
-    fn judge(&mut self, name: &str, kind: Kind, fate: Fate, found: Result<Option<End>>) {
-        let what = match fate {
-            Survives => "survives",
-            Intact => "loses no byte in the midst",
-            Ends(..) => "ends",
-        };
-        let as_expected = found.and_then(|end| {
-            let end = end.context("it has not ended")?;
-            self.report.note(format!("{name}: {kind}: {end}"));
-            match fate {
-                Survives => end.is_clean(),
-                Intact => Ok(()),
-                Ends(by, _) => end.is_an_error(kind, by),
-            }
-        });
-        self.report
-            .check(format!("{name}: {kind} {what}"), as_expected);
-    }
-
-    /// Fails unless each guest has received what the other has sent.
-    fn both(&self, found: Result<Option<End>>, fate: Fate) -> Result<Result<Option<End>>> {
-        let bytes = |found: &Result<Option<End>>| found.as_ref().ok()?.as_ref().map(End::bytes);
-        self.peer.tell(&bytes(&found))?;
-        let theirs: Option<(u64, u64)> = self.peer.hear()?;
-        let mine = bytes(&found).map(|(sent, received)| (received, sent));
-        Ok(found.and_then(|end| {
-            if let Survives = fate {
-                same(
-                    "received and sent, and sent and received there",
-                    mine,
-                    theirs,
-                )?;
-            }
-            Ok(end)
-        }))
-    }
-
-    /// Whether SMC-R works. What is left of an old link group on one side may cost a few
-    /// connections that fall back.
-    pub fn smcr(&mut self) -> Result<Result<()>> {
-        rdma_is_ready(self.peer)?;
-        let smcify = self.smcify.as_ref().context("smcify is not loaded")?;
-        smcify.set_default("smc")?;
-        self.peer.meet("smcify selects")?;
-        for _ in 0..MOST_FALLBACKS {
-            let seen = seen(self.peer, VICTIM, address(VICTIM, false))?;
-            if seen.smcr {
-                return Ok(Ok(()));
-            }
-            self.report.note(format!("not at once: {:?}", seen.mine));
-        }
-        Ok(Err(anyhow!("{MOST_FALLBACKS} connections fell back")))
-    }
-
-    fn delete_link(&mut self, _: &mut Flows) -> Result<()> {
-        if self.is_victim() {
-            Lack::Rdma.take()?;
-            Lack::Rdma.give_back(self.peer)?;
-        }
-        Ok(())
-    }
-
-    fn delete_netdev(&mut self, _: &mut Flows) -> Result<()> {
-        const DRIVER: &str = "/sys/bus/virtio/drivers/virtio_net";
-        if !self.is_victim() {
-            return Ok(());
-        }
-        let device = canonicalize("/sys/class/net/eth0/device").context("eth0")?;
-        let device = device.file_name().context("eth0")?.to_string_lossy();
-        write(format!("{DRIVER}/unbind"), device.as_bytes()).context("unbind")?;
-        // The RDMA device goes with it, a moment later.
-        let gone = || Ok(!Path::new("/sys/class/infiniband/rxe0").exists());
-        until("the end of the RDMA device", gone)?;
-        write(format!("{DRIVER}/bind"), device.as_bytes()).context("bind")?;
-        net::join(VICTIM)?;
-        Lack::Rdma.give_back(self.peer)
-    }
-
-    fn kill(&mut self, flows: &mut Flows) -> Result<()> {
-        if self.is_victim() {
-            flows.clear();
-        }
-        Ok(())
-    }
-
-    fn restart_smcify(&mut self, _: &mut Flows) -> Result<()> {
-        if self.is_victim() {
-            self.smcify.take().map_or(Ok(()), Smcify::unload)?;
-            self.smcify = Some(Smcify::load()?);
-        }
-        Ok(())
-    }
+    Ok(())
 }

@@ -110,9 +110,7 @@ impl Scene<'_> {
     ) -> Result<()> {
         let peer = self.peer;
         if let (Some(smcify), [Carrier::SmcR, _]) = (smcify, expected) {
-            smcify.set_default("smc")?;
-            peer.meet("smcify selects")?;
-            link_group(self.report, peer, SERVER, at)?;
+            link_group(self.report, peer, smcify, SERVER, at)?;
         }
         self.compare(name, smcify, expected, || {
             end(peer, SERVER, "blocking", at, BYTES)

@@ -56,10 +56,10 @@ pub fn run(report: &mut Report) -> Result<()> {
             maximum: Some(FILES),
         };
         setrlimit(Resource::Nofile, limit).context("RLIMIT_NOFILE")?;
-        let _smcify = smcify()?;
+        let smcify = smcify()?;
         rdma_is_ready(peer)?;
         // Of the first connection some things stay, whatever comes after.
-        link_group(report, peer, SERVER, address(SERVER, false))?;
+        link_group(report, peer, &smcify, SERVER, address(SERVER, false))?;
         until("the end of the first connection", || {
             idle().map(|it| it == 0)
         })?;

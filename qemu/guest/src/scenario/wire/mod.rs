@@ -8,8 +8,10 @@ mod flow;
 mod lack;
 pub mod many;
 pub mod restarts;
+mod scene;
 pub mod transfer;
 
+use self::lack::Lack;
 use crate::diag::Carrier;
 use crate::net::address;
 use crate::pair::End;
@@ -79,6 +81,12 @@ pub fn rdma_is_ready(peer: &Peer) -> Result<()> {
     })
 }
 
+/// Deletes the RDMA device, and with it every link group, and adds it anew.
+fn renew_rdma(peer: &Peer) -> Result<()> {
+    Lack::Rdma.take()?;
+    Lack::Rdma.give_back(peer)
+}
+
 /// What carried a connection that was made to see that.
 struct Seen {
     /// This guest's end.
@@ -87,8 +95,10 @@ struct Seen {
     smcr: bool,
 }
 
-/// Connects to `ip`, which guest `server` serves. smcify has to select everything.
-fn seen(peer: &Peer, server: u8, ip: IpAddr) -> Result<Seen> {
+/// Connects to `ip`, which guest `server` serves; smcify selects everything from here on.
+fn seen(peer: &Peer, smcify: &Smcify, server: u8, ip: IpAddr) -> Result<Seen> {
+    smcify.set_default("smc")?;
+    peer.meet("smcify selects")?;
     let mut end = end(peer, server, "blocking", ip, FEW)?;
     end.watch()?;
     peer.meet("everything has gone")?;
@@ -99,24 +109,36 @@ fn seen(peer: &Peer, server: u8, ip: IpAddr) -> Result<Seen> {
     Ok(Seen { mine, smcr })
 }
 
+/// Fails unless a connection fell back because the link of its new link group was not confirmed
+/// in time.
+fn is_unconfirmed(peer: &Peer, server: u8, seen: BTreeSet<Carrier>) -> Result<()> {
+    let expected = match peer.node() == server {
+        true => NO_CONFIRM_LINK,
+        false => PEER_DECLINED,
+    };
+    same("carried by", BTreeSet::from([expected]), seen)
+}
+
 /// The same until it goes over SMC-R, which leaves a link group for what comes next.
 ///
 /// The first connection of a link group may fall back, for one reason. The client begins to
 /// listen for CONFIRM LINK when it has sent its CLC Confirm (`smc_connect_rdma()`), and what
 /// comes in between it drops; the server gives up after 3 s (`smcr_serv_conf_first_link()`):
 /// docs/smc-findings.md.
-pub fn link_group(report: &mut Report, peer: &Peer, server: u8, ip: IpAddr) -> Result<()> {
-    let lost = match peer.node() == server {
-        true => NO_CONFIRM_LINK,
-        false => PEER_DECLINED,
-    };
+pub fn link_group(
+    report: &mut Report,
+    peer: &Peer,
+    smcify: &Smcify,
+    server: u8,
+    ip: IpAddr,
+) -> Result<()> {
     for _ in 0..MOST_LOST {
-        let seen = seen(peer, server, ip)?;
+        let seen = seen(peer, smcify, server, ip)?;
         if seen.smcr {
             return Ok(());
         }
         report.note("the client was not there for CONFIRM LINK");
-        same("carried by", BTreeSet::from([lost]), seen.mine)?;
+        is_unconfirmed(peer, server, seen.mine)?;
     }
     bail!("{MOST_LOST} connections fell back")
 }

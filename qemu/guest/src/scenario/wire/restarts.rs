@@ -2,16 +2,16 @@
 //! One of two guests boots anew, in the middle of connections: what the other's programs see of
 //! it, and whether SMC-R works again with what is then there.
 
-use super::failures::Fate;
-use super::failures::Fate::Ends;
-use super::failures::Flows;
-use super::failures::SOON;
-use super::failures::Scene;
-use super::failures::TEST;
-use super::failures::VICTIM;
-use super::failures::test_soon;
 use super::flow::By;
 use super::flow::Kind;
+use super::scene::Fate;
+use super::scene::Fate::Ends;
+use super::scene::Flows;
+use super::scene::SOON;
+use super::scene::Scene;
+use super::scene::TEST;
+use super::scene::VICTIM;
+use super::scene::test_soon;
 use crate::init;
 use crate::peer::Peer;
 use crate::scenario::Report;

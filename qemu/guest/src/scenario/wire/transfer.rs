@@ -38,12 +38,12 @@ fn ip(kind: &str, node: u8) -> IpAddr {
 /// The scenario: each form over each kind, served by one guest and then the other.
 pub fn run(report: &mut Report, name: &'static str, bytes: u64) -> Result<()> {
     Peer::with(name, |peer| {
-        let _smcify = smcify()?;
+        let smcify = smcify()?;
         rdma_is_ready(peer)?;
         peer.meet("smcify is loaded")?;
         report.check("smcify check names the device", is_ready());
         for server in [0, 1] {
-            link_group(report, peer, server, address(server, false))?;
+            link_group(report, peer, &smcify, server, address(server, false))?;
         }
         let mut server = 0;
         for form in FORMS {
