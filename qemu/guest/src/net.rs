@@ -176,11 +176,22 @@ fn ifaddrmsg(name: &str, address: IpAddr, peer: IpAddr, prefix: u8) -> Result<Bo
 
 /// Makes a device hold back what it sends, as a long way would.
 pub fn delay(name: &str, time: Duration) -> Result<()> {
-    netem(name, time, 0)
+    add_netem(name)?;
+    set_netem(name, time, 0)
 }
 
-/// Makes a device hold back what it sends, and lose some of it: of 1,000 packets `lost`.
-pub fn netem(name: &str, time: Duration, lost: u32) -> Result<()> {
+/// Puts a queue before a device that can delay and lose packets; until it is told to it does
+/// neither.
+pub fn add_netem(name: &str) -> Result<()> {
+    netem(name, NlmF::CREATE | NlmF::EXCL, Duration::ZERO, 0)
+}
+
+/// Has that queue hold back packets for so long, and lose `lost` of 1,000.
+pub fn set_netem(name: &str, delay: Duration, lost: u32) -> Result<()> {
+    netem(name, NlmF::empty(), delay, lost)
+}
+
+fn netem(name: &str, flags: NlmF, delay: Duration, lost: u32) -> Result<()> {
     const TCA_KIND: u16 = 1;
     const TCA_OPTIONS: u16 = 2;
     const TCA_NETEM_LATENCY64: u16 = 10;
@@ -189,22 +200,21 @@ pub fn netem(name: &str, time: Duration, lost: u32) -> Result<()> {
     // A `struct tc_netem_qopt`: of 2^32 - 1 packets, the third number are lost.
     let lost = u64::from(u32::MAX) * u64::from(lost) / 1000;
     let qopt = [0, LIMIT, u32::try_from(lost)?, 0, 0, 0];
-    let nanoseconds = i64::try_from(time.as_nanos())?;
+    let nanoseconds = i64::try_from(delay.as_nanos())?;
     let options = Body::new(&qopt.map(u32::to_ne_bytes).concat())
         .attr(TCA_NETEM_LATENCY64, &nanoseconds.to_ne_bytes())?;
     let body = tcmsg(name)?
         .string(TCA_KIND, "netem")?
         .nest(TCA_OPTIONS, options)?;
-    let flags = NlmF::CREATE | NlmF::EXCL;
     request(NlFamily::Route, RTM_NEWQDISC, flags, body)
-        .with_context(|| format!("{name} cannot be made slow"))?;
+        .with_context(|| format!("{name} has no netem"))?;
     Ok(())
 }
 
-/// Has a device send as before.
-pub fn without_netem(name: &str) -> Result<()> {
+/// Takes that queue away.
+pub fn delete_netem(name: &str) -> Result<()> {
     request(NlFamily::Route, RTM_DELQDISC, NlmF::empty(), tcmsg(name)?)
-        .with_context(|| format!("{name} stays slow"))?;
+        .with_context(|| format!("{name} keeps its netem"))?;
     Ok(())
 }
 

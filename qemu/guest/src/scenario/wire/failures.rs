@@ -11,7 +11,6 @@ use super::lack::Lack;
 use super::renew_rdma;
 use super::scene::DEFAULT;
 use super::scene::Fate::Ends;
-use super::scene::Fate::Intact;
 use super::scene::Fate::Survives;
 use super::scene::Flows;
 use super::scene::SOON;
@@ -32,6 +31,7 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
+const WIRE: &str = "eth0";
 /// All of 1,000 packets.
 const ALL: u32 = 1000;
 /// How long soft-RoCE waits for the end of a queue pair's users, in seconds (`__rxe_cleanup()`).
@@ -41,20 +41,24 @@ const CLEANUP: u64 = 50;
 pub fn run(report: &mut Report) -> Result<()> {
     Peer::with("wire-failures", |peer| {
         test_soon(peer)?;
+        let wire = Wire::new()?;
         let mut scene = Scene::new(report, peer)?;
         scene.smcr()??;
-        scene.case(
-            "the wire is cut for 5 s",
-            &[(Kind::Tcp, Survives), (Kind::SmcR, Intact)],
-            |_, _| cut(5),
-        )?;
+        let go_on = [(Kind::Tcp, Survives), (Kind::SmcR, Survives)];
+        scene.case("the wire is cut for 5 s", &go_on, |_, _| wire.cut(5))?;
+        scene.case("packets are 20 ms late", &go_on, |_, _| {
+            wire.bad(Duration::from_millis(20), 0, 5)
+        })?;
+        scene.case("packets are lost", &go_on, |_, _| {
+            wire.bad(Duration::ZERO, 10, 5)
+        })?;
         scene.case(
             "the wire is cut for 30 s, nothing goes over it",
             &[
                 (Kind::QuietTcp, Survives),
                 (Kind::QuietSmcR, Ends(By::Link, SOON + TEST)),
             ],
-            |_, _| cut(30),
+            |_, _| wire.cut(30),
         )?;
         scene.case(
             "the RDMA link is deleted",
@@ -102,6 +106,7 @@ pub fn netdev(report: &mut Report) -> Result<()> {
 /// The scenario: a minute is longer than SMC-R waits by default.
 pub fn minute(report: &mut Report) -> Result<()> {
     Peer::with("wire-cut-60", |peer| {
+        let wire = Wire::new()?;
         let mut scene = Scene::new(report, peer)?;
         scene.smcr()??;
         scene.case(
@@ -110,16 +115,40 @@ pub fn minute(report: &mut Report) -> Result<()> {
                 (Kind::Tcp, Survives),
                 (Kind::SmcR, Ends(By::Link, DEFAULT + TEST)),
             ],
-            |_, _| cut(60),
+            |_, _| wire.cut(60),
         )
     })
 }
 
-/// Has the wire lose everything for some seconds.
-fn cut(time: u64) -> Result<()> {
-    net::netem("eth0", Duration::ZERO, ALL)?;
-    sleep(Duration::from_secs(time));
-    net::without_netem("eth0")
+/// This guest's end of the wire, with a netem that passes everything as long as it is not told
+/// otherwise. To attach one in mid-transfer is no cut: what the old queue refuses in that moment
+/// soft-RoCE takes for the end of a queue pair (`rxe_requester()`).
+struct Wire(());
+
+impl Wire {
+    fn new() -> Result<Self> {
+        net::add_netem(WIRE).map(|()| Self(()))
+    }
+
+    /// Loses everything for some seconds.
+    fn cut(&self, time: u64) -> Result<()> {
+        self.bad(Duration::ZERO, ALL, time)
+    }
+
+    /// For some seconds, packets are late, and `lost` of 1,000 are lost.
+    fn bad(&self, delay: Duration, lost: u32, time: u64) -> Result<()> {
+        net::set_netem(WIRE, delay, lost)?;
+        sleep(Duration::from_secs(time));
+        net::set_netem(WIRE, Duration::ZERO, 0)
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        if let Err(e) = net::delete_netem(WIRE) {
+            eprintln!("{e:#}");
+        }
+    }
 }
 
 fn delete_link(scene: &mut Scene, _: &mut Flows) -> Result<()> {
@@ -130,17 +159,17 @@ fn delete_link(scene: &mut Scene, _: &mut Flows) -> Result<()> {
 }
 
 fn delete_netdev(scene: &mut Scene, _: &mut Flows) -> Result<()> {
-    const DRIVER: &str = "/sys/bus/virtio/drivers/virtio_net";
     if !scene.is_victim() {
         return Ok(());
     }
     let device = canonicalize("/sys/class/net/eth0/device").context("eth0")?;
-    let device = device.file_name().context("eth0")?.to_string_lossy();
-    write(format!("{DRIVER}/unbind"), device.as_bytes()).context("unbind")?;
+    let driver = canonicalize(device.join("driver")).context("eth0")?;
+    let device = device.file_name().context("eth0")?.as_encoded_bytes();
+    write(driver.join("unbind"), device).context("unbind")?;
     // The RDMA device goes with it, a moment later.
     let gone = || Ok(!Path::new("/sys/class/infiniband/rxe0").exists());
     until("the end of the RDMA device", gone)?;
-    write(format!("{DRIVER}/bind"), device.as_bytes()).context("bind")?;
+    write(driver.join("bind"), device).context("bind")?;
     net::join(VICTIM)?;
     Lack::Rdma.give_back(scene.peer)
 }

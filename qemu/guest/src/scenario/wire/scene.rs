@@ -35,14 +35,10 @@ const MOST_FALLBACKS: usize = 5;
 pub enum Fate {
     /// It goes on.
     Survives,
-    /// It goes on or ends; what has come is what was sent. Soft-RoCE does not always come back
-    /// from lost packets, and then SMC-R ends the link: docs/smc-findings.md.
-    Intact,
     /// It ends by itself, at the latest so many seconds after the cause.
     Ends(By, u64),
 }
 use Fate::Ends;
-use Fate::Intact;
 use Fate::Survives;
 
 pub type Flows = Vec<(Flow, Fate)>;
@@ -104,9 +100,9 @@ impl<'a> Scene<'a> {
         self.ends(name, &flows, since);
         self.peer.meet("what ends has ended")?;
         for (flow, fate) in &mut flows {
-            if let Survives | Intact = fate {
+            if let Survives = fate {
                 let found = flow.stop(SURVIVAL);
-                let found = self.both(found, *fate)?;
+                let found = self.both(found)?;
                 self.judge(name, flow.kind, *fate, found);
             }
         }
@@ -137,7 +133,6 @@ impl<'a> Scene<'a> {
     fn judge(&mut self, name: &str, kind: Kind, fate: Fate, found: Result<Option<End>>) {
         let what = match fate {
             Survives => "survives",
-            Intact => "loses no byte in the midst",
             Ends(..) => "ends",
         };
         let as_expected = found.and_then(|end| {
@@ -145,7 +140,6 @@ impl<'a> Scene<'a> {
             self.report.note(format!("{name}: {kind}: {end}"));
             match fate {
                 Survives => end.is_clean(),
-                Intact => Ok(()),
                 Ends(by, _) => end.is_an_error(kind, by),
             }
         });
@@ -154,20 +148,14 @@ impl<'a> Scene<'a> {
     }
 
     /// Fails unless each guest has received what the other has sent.
-    fn both(&self, found: Result<Option<End>>, fate: Fate) -> Result<Result<Option<End>>> {
+    fn both(&self, found: Result<Option<End>>) -> Result<Result<Option<End>>> {
         let bytes = |found: &Result<Option<End>>| found.as_ref().ok()?.as_ref().map(End::bytes);
         self.peer.tell(&bytes(&found))?;
         let theirs: Option<(u64, u64)> = self.peer.hear()?;
         let mine = bytes(&found).map(|(sent, received)| (received, sent));
         Ok(found.and_then(|end| {
-            if let Survives = fate {
-                same(
-                    "received and sent, and sent and received there",
-                    mine,
-                    theirs,
-                )?;
-            }
-            Ok(end)
+            let what = "received and sent, and sent and received there";
+            same(what, mine, theirs).map(|()| end)
         }))
     }
 
