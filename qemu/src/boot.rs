@@ -106,11 +106,6 @@ impl Boot<'_> {
                 leaks: self.content.leaks || self.interactive,
                 acpi: !self.bench.has("CONFIG_X86_MPPARSE=y"),
                 node: (!alone).then_some(node),
-                // The kernel with lock debugging has that, and why: its fragment says so.
-                nic: match self.bench.has("CONFIG_E1000=y") {
-                    true => "e1000",
-                    false => "virtio-net-pci",
-                },
                 interactive: self.interactive,
             },
             timeout: self.timeout,

@@ -51,6 +51,8 @@ pub const SERIAL: &str = "serial.log";
 pub const KERNEL: &str = "bzImage";
 /// The guest's initramfs, below its directory.
 pub const INITRAMFS: &str = "initramfs.cpio";
+/// A guest's end of the network between two: qemu/configs/kernel.config says why it is this one.
+const NIC: &str = "e1000";
 /// The network between two guests, from a guest's directory.
 const NETWORK: &str = "../net.sock";
 /// The line between two guests that is no network, from a guest's directory.
@@ -96,8 +98,6 @@ pub struct Shape {
     pub acpi: bool,
     /// Which of the guests on a network it is, if there is a network.
     pub node: Option<u8>,
-    /// What its end of the network is: the model that QEMU knows.
-    pub nic: &'static str,
     /// Whether KASAN goes on after its first report.
     pub multi_shot: bool,
     /// Whether leaks can be looked for. A kernel that can notes where each object comes from.
@@ -131,7 +131,7 @@ impl Shape {
         if let Some(node) = self.node {
             qemu.args(["-netdev", &netdev(node)]);
             let mac = format!("52:54:00:99:00:{:02x}", node + 1);
-            let device = format!("{},netdev=net,mac={mac}", self.nic);
+            let device = format!("{NIC},netdev=net,mac={mac}");
             qemu.args(["-device", &device]);
             qemu.args(["-chardev", &peer(node)]);
             let port = format!("virtserialport,chardev=peer,name={PEER_PORT}");
