@@ -6,6 +6,7 @@ use super::Server;
 use super::Trial;
 use crate::programs;
 use crate::programs::within;
+use crate::until::until;
 use anyhow::Context;
 use anyhow::Result;
 use anyhow::ensure;
@@ -49,7 +50,12 @@ fn server(run: &Run) -> Result<Vec<Server>> {
         "-c",
         &config,
     ];
-    Ok(vec![run.serve(&words, PORT)?])
+    let server = run.serve(&words, PORT)?;
+    // It listens some time before it serves; the socket that is asked here is not one of TCP.
+    until("PostgreSQL", || {
+        Ok(programs::output(&["pg_isready", "-q", "-h", "/tmp"]).is_ok())
+    })?;
+    Ok(vec![server])
 }
 
 fn client(run: &Run) -> Result<String> {
