@@ -96,7 +96,7 @@ pub struct Run {
     /// Add a soft-RoCE device to each of two guests.
     #[arg(long)]
     pub rxe: bool,
-    /// Seconds after which the guests are killed.
+    /// Seconds after which the guests are stopped; their kernel log then ends with the stack of each processor.
     #[arg(long, default_value_t = 600, value_name = "SECS")]
     pub timeout: u64,
     /// Give CMD the terminal.

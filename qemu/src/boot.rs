@@ -123,7 +123,7 @@ impl Ended {
     /// The status of a run that ended like this.
     pub fn status(&self) -> u8 {
         match self.exit {
-            // It was made to panic, then.
+            // Its kernel was made to report something, whatever it had to report before.
             None if self.timed_out => TIMEOUT,
             _ if !self.splats.is_empty() => SPLAT,
             Some(status) => u8::try_from(status).unwrap_or(DIED),

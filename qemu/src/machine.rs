@@ -36,7 +36,7 @@ pub const RESULTS: &str = "results.ktap";
 
 /// How often the serial log is looked at.
 const PULSE: Duration = Duration::from_millis(40);
-/// How long a guest may take to switch itself off.
+/// How long a guest may take to switch itself off, or to panic.
 const POWER_OFF: Duration = Duration::from_secs(20);
 
 /// A guest that is ready to start: its kernel and initramfs lie in `dir`.
@@ -152,7 +152,8 @@ impl Guest<'_> {
                     Event::Restart => Some(End::Restarts),
                     _ => None,
                 };
-                if let Some(ends) = ends {
+                // Whose time is over has ended by that, whatever comes still.
+                if let Some(ends) = ends.filter(|_| end != End::TimedOut) {
                     end = ends;
                     deadline = Some(Instant::now() + POWER_OFF);
                 }

@@ -57,7 +57,6 @@ const NIC: &str = "e1000";
 const NETWORK: &str = "../net.sock";
 /// The line between two guests that is no network, from a guest's directory.
 const PEER: &str = "../peer.sock";
-
 /// QEMU's monitor, below a guest's directory.
 pub const MONITOR: &str = "monitor.sock";
 
@@ -65,7 +64,8 @@ pub const MONITOR: &str = "monitor.sock";
 /// interrupt that comes while `identify_cpu()` has cleared the processor's features
 /// finds four levels of page tables where there are five.
 pub const KERNEL_LINE: &str = "ignore_loglevel printk.devkmsg=on panic=-1 nokaslr no5lvl";
-/// A kernel that the monitor's `nmi` hits says where each processor is and what waits.
+/// A kernel that the monitor's `nmi` hits says where each processor is and what waits. 7.2 would rather
+/// have the last word be `panic_sys_info=all_bt,blocked_tasks`, which 6.16 does not know.
 const ON_NMI: &str = "unknown_nmi_panic panic_print=0xc0";
 
 /// A PC without what no guest of ours has a use for. Interpreting its ACPI tables

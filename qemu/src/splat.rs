@@ -209,7 +209,7 @@ const HEADERS: [(&str, Kind); 42] = [
     ("BUG: unable to handle", Kind::Oops),
     ("kernel BUG at ", Kind::Bug),
     ("Oops: ", Kind::Oops),
-    ("Kernel panic - not syncing", Kind::Panic),
+    (PANIC, Kind::Panic),
     ("rust_kernel: panicked at", Kind::Panic),
     ("WARNING: ", Kind::Warning),
     ("BUG: ", Kind::Bug),
@@ -221,6 +221,9 @@ const ALLOWED: [(&str, &str); 1] = [(
     "Unprivileged eBPF is enabled",
     "The CPU that QEMU models has eIBRS and the kernel says so at boot; nothing went wrong.",
 )];
+
+/// How the kernel's last report begins.
+const PANIC: &str = "Kernel panic - not syncing";
 
 /// Before each line of a leak report, which the guest's init prints.
 const LEAK: &str = "lab: kmemleak: ";
@@ -331,6 +334,8 @@ enum End {
     CallTrace,
     /// Before the first line that is not indented.
     Indented,
+    /// With the boot: the stacks of the other processors follow.
+    Boot,
 }
 
 struct Open {
@@ -390,6 +395,7 @@ impl Open {
             None => return None,
             Some(Kind::Kasan | Kind::Ubsan) => End::Ruler,
             Some(Kind::Kmemleak | Kind::RefTracker | Kind::NetdevLeak) => End::Indented,
+            _ if text.starts_with(PANIC) => End::Boot,
             Some(_) => End::CallTrace,
         };
         let splat = Splat {
@@ -417,7 +423,7 @@ impl Open {
             End::Trace => text.contains("---[ end trace"),
             End::Ruler => text.starts_with("=========="),
             End::CallTrace => text.contains("</TASK>") || text.contains("---[ end "),
-            End::Indented => false,
+            End::Indented | End::Boot => false,
         };
         match ends {
             true => Step::Last(self.splat),

@@ -65,6 +65,11 @@ report!(
     "panic: Kernel panic - not syncing: lab test in init_module"
 );
 report!(
+    nmi,
+    Kind::Panic,
+    "panic: Kernel panic - not syncing: NMI: Not continuing in smp_call_function_many_cond"
+);
+report!(
     kmemleak,
     Kind::Kmemleak,
     "kmemleak: unreferenced object 0xff1100000d518000 (size 4096): in do_one_initcall"
@@ -139,6 +144,14 @@ fn a_report_that_does_not_end_is_cut() {
         text += &format!("line {number}\n");
     }
     assert_eq!(watch(&text)[0].excerpt.len(), LONGEST_REPORT);
+}
+
+#[test]
+fn a_panic_shows_every_processor() {
+    // What the first one waits for is done by the second.
+    let splat = only(include_str!("reports/nmi.log"));
+    let shows = |name: &str| splat.excerpt.iter().any(|line| line.contains(name));
+    assert!(shows("flush_tlb_mm_range") && shows("rxe_receiver"));
 }
 
 #[test]
