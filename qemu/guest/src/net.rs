@@ -176,8 +176,7 @@ fn ifaddrmsg(name: &str, address: IpAddr, peer: IpAddr, prefix: u8) -> Result<Bo
 
 /// Makes a device hold back what it sends, as a long way would.
 pub fn delay(name: &str, time: Duration) -> Result<()> {
-    add_netem(name)?;
-    set_netem(name, time, 0)
+    netem(name, NlmF::CREATE | NlmF::EXCL, time, 0)
 }
 
 /// Puts a queue before a device that can delay and lose packets; until it is told to it does

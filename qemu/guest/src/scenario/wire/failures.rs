@@ -19,21 +19,34 @@ use super::scene::TEST;
 use super::scene::VICTIM;
 use super::scene::test_soon;
 use crate::net;
+use crate::net::address;
 use crate::peer::Peer;
 use crate::scenario::Report;
+use crate::scenario::same;
 use crate::smcify::Smcify;
 use crate::until::until;
 use anyhow::Context;
 use anyhow::Result;
+use anyhow::ensure;
 use std::fs::canonicalize;
+use std::fs::read_to_string;
 use std::fs::write;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::net::TcpStream;
 use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
+use std::time::Instant;
 
 const WIRE: &str = "eth0";
 /// All of 1,000 packets.
 const ALL: u32 = 1000;
+/// How long the wire is bad. TCP and SMC-R survive that.
+const A_WHILE: Duration = Duration::from_secs(5);
+const LATE: Duration = Duration::from_millis(20);
+/// Nobody listens there.
+const NOBODY: u16 = 9;
 /// How long soft-RoCE waits for the end of a queue pair's users, in seconds (`__rxe_cleanup()`).
 const CLEANUP: u64 = 50;
 
@@ -45,13 +58,12 @@ pub fn run(report: &mut Report) -> Result<()> {
         let mut scene = Scene::new(report, peer)?;
         scene.smcr()??;
         let go_on = [(Kind::Tcp, Survives), (Kind::SmcR, Survives)];
-        scene.case("the wire is cut for 5 s", &go_on, |_, _| wire.cut(5))?;
-        scene.case("packets are 20 ms late", &go_on, |_, _| {
-            wire.bad(Duration::from_millis(20), 0, 5)
-        })?;
-        scene.case("packets are lost", &go_on, |_, _| {
-            wire.bad(Duration::ZERO, 10, 5)
-        })?;
+        let name = "the wire is cut for 5 s";
+        scene.case(name, &go_on, |scene, _| wire.lose(scene, name, ALL))?;
+        let name = "one packet in 100 is lost";
+        scene.case(name, &go_on, |scene, _| wire.lose(scene, name, ALL / 100))?;
+        let name = "packets are 20 ms late";
+        scene.case(name, &go_on, |scene, _| wire.delay(scene, name))?;
         scene.case(
             "the wire is cut for 30 s, nothing goes over it",
             &[
@@ -121,8 +133,9 @@ pub fn minute(report: &mut Report) -> Result<()> {
 }
 
 /// This guest's end of the wire, with a netem that passes everything as long as it is not told
-/// otherwise. To attach one in mid-transfer is no cut: what the old queue refuses in that moment
-/// soft-RoCE takes for the end of a queue pair (`rxe_requester()`).
+/// otherwise. To attach one in mid-transfer is no cut: what stands in while the queue is replaced
+/// refuses packets (`noop_enqueue()`), and soft-RoCE takes that for the end of a queue pair
+/// (`rxe_requester()`).
 struct Wire(());
 
 impl Wire {
@@ -132,15 +145,60 @@ impl Wire {
 
     /// Loses everything for some seconds.
     fn cut(&self, time: u64) -> Result<()> {
-        self.bad(Duration::ZERO, ALL, time)
+        self.bad(Duration::ZERO, ALL, || sleep(Duration::from_secs(time)))
     }
 
-    /// For some seconds, packets are late, and `lost` of 1,000 are lost.
-    fn bad(&self, delay: Duration, lost: u32, time: u64) -> Result<()> {
+    /// Loses so many of 1,000 packets for a while; reports whether that reached soft-RoCE, which
+    /// then sends again, in one of the guests at least.
+    fn lose(&self, scene: &mut Scene, name: &str, lost: u32) -> Result<()> {
+        let before = sent_again()?;
+        self.bad(Duration::ZERO, lost, || sleep(A_WHILE))?;
+        let mine = sent_again()? - before;
+        scene.peer.tell(&mine)?;
+        let theirs: u64 = scene.peer.hear()?;
+        let again = || {
+            ensure!(mine + theirs > 0, "soft-RoCE has not sent again");
+            Ok(())
+        };
+        scene.report.check(format!("{name}: what is lost"), again());
+        Ok(())
+    }
+
+    /// Holds packets back for a while; reports whether a question to the other guest takes as long
+    /// as that says.
+    fn delay(&self, scene: &mut Scene, name: &str) -> Result<()> {
+        let to = SocketAddr::new(address(1 - scene.peer.node(), false), NOBODY);
+        let mut answer = None;
+        self.bad(LATE, 0, || {
+            sleep(A_WHILE / 2);
+            let begun = Instant::now();
+            let error = TcpStream::connect(to).err().map(|error| error.kind());
+            answer = Some((error, begun.elapsed()));
+            sleep(A_WHILE / 2);
+        })?;
+        let late = || {
+            let (error, time) = answer.context("nobody was asked")?;
+            same("connect()", Some(ErrorKind::ConnectionRefused), error)?;
+            ensure!(time >= LATE * 2, "it took {time:?}");
+            Ok(())
+        };
+        scene.report.check(format!("{name}: what is late"), late());
+        Ok(())
+    }
+
+    /// Holds packets back and loses so many of 1,000, as long as `meanwhile` takes.
+    fn bad(&self, delay: Duration, lost: u32, meanwhile: impl FnOnce()) -> Result<()> {
         net::set_netem(WIRE, delay, lost)?;
-        sleep(Duration::from_secs(time));
+        meanwhile();
         net::set_netem(WIRE, Duration::ZERO, 0)
     }
+}
+
+/// How often soft-RoCE has begun to send again what was not acknowledged.
+fn sent_again() -> Result<u64> {
+    const COUNTER: &str = "/sys/class/infiniband/rxe0/ports/1/hw_counters/completer_retry_err";
+    let text = read_to_string(COUNTER).context(COUNTER)?;
+    text.trim_end().parse().context(COUNTER)
 }
 
 impl Drop for Wire {
@@ -162,9 +220,9 @@ fn delete_netdev(scene: &mut Scene, _: &mut Flows) -> Result<()> {
     if !scene.is_victim() {
         return Ok(());
     }
-    let device = canonicalize("/sys/class/net/eth0/device").context("eth0")?;
-    let driver = canonicalize(device.join("driver")).context("eth0")?;
-    let device = device.file_name().context("eth0")?.as_encoded_bytes();
+    let device = canonicalize(format!("/sys/class/net/{WIRE}/device")).context(WIRE)?;
+    let driver = canonicalize(device.join("driver")).context(WIRE)?;
+    let device = device.file_name().context(WIRE)?.as_encoded_bytes();
     write(driver.join("unbind"), device).context("unbind")?;
     // The RDMA device goes with it, a moment later.
     let gone = || Ok(!Path::new("/sys/class/infiniband/rxe0").exists());

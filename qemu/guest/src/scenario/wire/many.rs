@@ -6,13 +6,13 @@
 use super::lack::Lack;
 use super::link_group;
 use super::rdma_is_ready;
-use super::smcify;
 use crate::net::address;
 use crate::peer::Peer;
 use crate::scenario::Report;
 use crate::scenario::rmmod::is_smc;
 use crate::scenario::rmmod::sockets;
 use crate::scenario::same;
+use crate::smcify::Smcify;
 use crate::task::joined;
 use crate::until::until;
 use anyhow::Context;
@@ -56,7 +56,7 @@ pub fn run(report: &mut Report) -> Result<()> {
             maximum: Some(FILES),
         };
         setrlimit(Resource::Nofile, limit).context("RLIMIT_NOFILE")?;
-        let smcify = smcify()?;
+        let smcify = Smcify::load()?;
         rdma_is_ready(peer)?;
         // Of the first connection some things stay, whatever comes after.
         link_group(report, peer, &smcify, SERVER, address(SERVER, false))?;

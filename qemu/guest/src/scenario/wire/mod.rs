@@ -43,13 +43,6 @@ const FEW: u64 = 64 << 10;
 /// How many first connections of a link group there are at most. One in 16 falls back.
 const MOST_LOST: usize = 4;
 
-/// smcify, with `default` at `smc`.
-fn smcify() -> Result<Smcify> {
-    let smcify = Smcify::load()?;
-    smcify.set_default("smc")?;
-    Ok(smcify)
-}
-
 /// This guest's end of a transfer, `bytes` each way, that guest `server` serves at `ip`.
 fn end(peer: &Peer, server: u8, form: &'static str, ip: IpAddr, bytes: u64) -> Result<End> {
     if peer.node() == server {
@@ -119,7 +112,7 @@ fn is_unconfirmed(peer: &Peer, server: u8, seen: BTreeSet<Carrier>) -> Result<()
     same("carried by", BTreeSet::from([expected]), seen)
 }
 
-/// The same until it goes over SMC-R, which leaves a link group for what comes next.
+/// Connects like [`seen`], until it goes over SMC-R, which leaves a link group for what comes next.
 ///
 /// The first connection of a link group may fall back, for one reason. The client begins to
 /// listen for CONFIRM LINK when it has sent its CLC Confirm (`smc_connect_rdma()`), and what

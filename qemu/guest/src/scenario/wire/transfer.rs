@@ -6,7 +6,6 @@ use super::NO_COMMON_DEVICE;
 use super::end;
 use super::link_group;
 use super::rdma_is_ready;
-use super::smcify;
 use crate::diag::Carrier;
 use crate::net::address;
 use crate::pair::FORMS;
@@ -16,6 +15,7 @@ use crate::scenario::command;
 use crate::scenario::fallback::PEER_DECLINED;
 use crate::scenario::same;
 use crate::scenario::switch::IPPROTO_SMC;
+use crate::smcify::Smcify;
 use crate::sockets::protocols_of;
 use anyhow::Result;
 use serde_json::Value;
@@ -38,7 +38,7 @@ fn ip(kind: &str, node: u8) -> IpAddr {
 /// The scenario: each form over each kind, served by one guest and then the other.
 pub fn run(report: &mut Report, name: &'static str, bytes: u64) -> Result<()> {
     Peer::with(name, |peer| {
-        let smcify = smcify()?;
+        let smcify = Smcify::load()?;
         rdma_is_ready(peer)?;
         peer.meet("smcify is loaded")?;
         report.check("smcify check names the device", is_ready());
