@@ -50,13 +50,15 @@ class Verdicts(unittest.TestResult):
 
 def classes(suite):
     """The suites of which each has the tests of a class, and no other suite."""
+    tests = [it for it in suite if not isinstance(it, unittest.TestSuite)]
     inner = [it for it in suite if isinstance(it, unittest.TestSuite)]
-    return [one for it in inner for one in classes(it)] or [suite]
+    own = [unittest.TestSuite(tests)] if tests else []
+    return own + [one for it in inner for one in classes(it)]
 
 
 if __name__ == "__main__":
     file, first, step, *modules = sys.argv[1:]
-    all = classes(unittest.defaultTestLoader.loadTestsFromNames(modules))
+    suites = classes(unittest.defaultTestLoader.loadTestsFromNames(modules))
     said = set()
     with open(file, "w") as out:
-        unittest.TestSuite(all[int(first) :: int(step)]).run(Verdicts())
+        unittest.TestSuite(suites[int(first) :: int(step)]).run(Verdicts())
