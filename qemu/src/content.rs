@@ -26,7 +26,7 @@ const TOOLS: &str = "\
     insmod rmmod lsmod modinfo sysctl ip ss tc bridge rdma bpftool iperf3 nc smcss smc_run smcr smcd";
 
 /// Those of them that the scenarios run.
-const SCENARIO_TOOLS: &str = "bash sh true sleep ip rdma nsenter iperf3";
+const SCENARIO_TOOLS: &str = "bash sh true sleep ip tc rdma nsenter iperf3";
 
 /// Other files of the root, as far as it has them: what the C library loads when
 /// a thread is cancelled, and what makes a terminal nicer.

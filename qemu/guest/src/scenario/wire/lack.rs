@@ -56,7 +56,7 @@ impl Lack {
                     Ok(module::try_unload("smc")?.is_ok())
                 })?;
             }
-            Lack::Rdma => tool("rdma link delete rxe0")?,
+            Lack::Rdma => drop(tool("rdma link delete rxe0")?),
         }
         Ok(())
     }
