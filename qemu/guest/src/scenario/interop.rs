@@ -49,8 +49,8 @@ pub fn suites(report: &mut Report) -> Result<()> {
 }
 
 /// Tells the lab. With TCP, a program has to do what it does anywhere; under smcify, every
-/// connection has to be SMC's or to have fallen back. Of programs whose connections fail as often as
-/// they please some have to be.
+/// connection has to be SMC's or to have fallen back. Of programs whose connections fail as often
+/// as they please some have to be.
 fn told(report: &mut Report, tried: &Tried) {
     let json = serde_json::to_string(tried).unwrap_or_default();
     report.note(format!("{TRIED}{json}"));
