@@ -20,7 +20,7 @@ come back, without an error, and opened as many connections.
 ";
 
 const RACES_HEAD: &str = "\
-A test of CPython's that fails under `smcify run` and passes when it is tried again, alone, is not in the table; which ones these are differs \
+A test of CPython's that fails under `smcify run` and passes when it is tried again, without most of the others, is not in the table; which ones these are differs \
 from run to run. ";
 
 /// The whole page.

@@ -24,6 +24,8 @@ use super::ulp;
 use super::ulp_race;
 use super::vfs;
 use super::wire;
+use super::wire::transfer::IPV4;
+use super::wire::transfer::KINDS;
 use anyhow::Result;
 use guest::Expected;
 
@@ -447,7 +449,7 @@ pub const SCENARIOS: &[Scenario] = &[
         shows: "two guests: unmodified programs run over SMC-R, and every byte arrives",
         kernels: FIXED_AND_PLAIN,
         nodes: 2,
-        run: |report| wire::transfer::run(report, "wire-transfer", 256 << 10),
+        run: |report| wire::transfer::run(report, "wire-transfer", 256 << 10, KINDS),
         ..PLAIN
     },
     Scenario {
@@ -470,10 +472,10 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "wire-transfer-64",
-        shows: "the same with 64 MiB each way",
+        shows: "the same with 64 MiB each way, over IPv4",
         kernels: PLAIN_KERNEL,
         nodes: 2,
-        run: |report| wire::transfer::run(report, "wire-transfer-64", 64 << 20),
+        run: |report| wire::transfer::run(report, "wire-transfer-64", 64 << 20, IPV4),
         ..PLAIN
     },
     Scenario {

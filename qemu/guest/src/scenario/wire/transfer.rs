@@ -26,7 +26,9 @@ use std::net::IpAddr;
 
 /// The kinds of addresses, and whether SMC-R has them. Version 2, the only one that soft-RoCE
 /// serves, is for IPv4, and for IPv6 sockets with IPv4 addresses (`smc_find_proposal_devices()`).
-const KINDS: [(&str, bool); 3] = [("IPv4", true), ("IPv4-mapped", true), ("IPv6", false)];
+type Kind = (&'static str, bool);
+pub const IPV4: &[Kind] = &[("IPv4", true)];
+pub const KINDS: &[Kind] = &[("IPv4", true), ("IPv4-mapped", true), ("IPv6", false)];
 
 fn ip(kind: &str, node: u8) -> IpAddr {
     match (kind, address(node, kind == "IPv6")) {
@@ -36,7 +38,12 @@ fn ip(kind: &str, node: u8) -> IpAddr {
 }
 
 /// The scenario: each form over each kind, served by one guest and then the other.
-pub fn run(report: &mut Report, name: &'static str, bytes: u64) -> Result<()> {
+pub fn run(
+    report: &mut Report,
+    name: &'static str,
+    bytes: u64,
+    kinds: &'static [Kind],
+) -> Result<()> {
     Peer::with(name, |peer| {
         let smcify = Smcify::load()?;
         rdma_is_ready(peer)?;
@@ -47,7 +54,7 @@ pub fn run(report: &mut Report, name: &'static str, bytes: u64) -> Result<()> {
         }
         let mut server = 0;
         for form in FORMS {
-            for (kind, smcr) in KINDS {
+            for &(kind, smcr) in kinds {
                 let seen = one(peer, server, form, ip(kind, server), bytes)?;
                 let found = if smcr {
                     seen.is_smcr(bytes)
