@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs some of CPython's own test modules, and writes a line of JSON for each test: its name,
-# its verdict, and why.
+# Runs every Nth class of some of CPython's own test modules, from the Kth on, and writes a line
+# of JSON for each test: its name, its verdict, and why.
 #
-#   python3 verdicts.py FILE MODULE…
+#   python3 verdicts.py FILE K N MODULE…
 
 import errno
 import json
@@ -48,7 +48,17 @@ class Verdicts(unittest.TestResult):
             self.addFailure(test, err)
 
 
+def classes(suite):
+    """The suites of which each has the tests of a class, and no other suite."""
+    tests = [it for it in suite if not isinstance(it, unittest.TestSuite)]
+    inner = [it for it in suite if isinstance(it, unittest.TestSuite)]
+    own = [unittest.TestSuite(tests)] if tests else []
+    return own + [one for it in inner for one in classes(it)]
+
+
 if __name__ == "__main__":
+    file, first, step, *modules = sys.argv[1:]
+    suites = classes(unittest.defaultTestLoader.loadTestsFromNames(modules))
     said = set()
-    with open(sys.argv[1], "w") as out:
-        unittest.defaultTestLoader.loadTestsFromNames(sys.argv[2:]).run(Verdicts())
+    with open(file, "w") as out:
+        unittest.TestSuite(suites[int(first) :: int(step)]).run(Verdicts())

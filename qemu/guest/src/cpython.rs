@@ -12,13 +12,19 @@ use guest::Outcome;
 use guest::Tried;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::fs;
+use std::fs::File;
 use std::fs::read_to_string;
 use std::fs::remove_file;
+use std::path::PathBuf;
+use std::process::Child;
 
 /// The Debian package whose version is told.
 const PACKAGE: &str = "libpython3.13-testsuite";
-/// Where the tests leave their verdicts.
+/// Where the tests leave their verdicts, with the number of the process.
 const VERDICTS: &str = "/tmp/verdicts";
+/// How many processes share a suite: as many as a guest has processors.
+const PROCESSES: usize = 2;
 /// What runs them: the image has it.
 const SCRIPT: &str = "/opt/smcify/verdicts.py";
 
@@ -101,7 +107,7 @@ fn find_races(differences: &mut [Difference]) -> Result<()> {
             break;
         }
         let tests: Vec<_> = left.iter().map(String::as_str).collect();
-        let (tcp, smcify) = (run(&[], &tests)?, run(&SMCIFY, &tests)?);
+        let (tcp, smcify) = (run(&[], &tests, 1)?, run(&SMCIFY, &tests, 1)?);
         left.retain(|name| differs(&told(tcp.get(name)), &told(smcify.get(name))));
     }
     for it in differences {
@@ -127,7 +133,7 @@ fn told(verdict: Option<&Verdict>) -> String {
 /// One run behind the words of a command that runs commands, and what it comes to.
 fn once(suite: &Suite, before: &[&str]) -> Result<(Verdicts, Outcome)> {
     let earlier = Counted::now()?;
-    let verdicts = run(before, suite.modules).with_context(|| suite.name)?;
+    let verdicts = run(before, suite.modules, PROCESSES).with_context(|| suite.name)?;
     let counted = Counted::now()?.since(&earlier);
     let number = |of: fn(&Verdict) -> bool| verdicts.values().filter(|it| of(it)).count();
     let passed = number(|it| *it == Verdict::Passed);
@@ -137,20 +143,60 @@ fn once(suite: &Suite, before: &[&str]) -> Result<(Verdicts, Outcome)> {
     Ok((verdicts, counted.outcome(Ok(result))))
 }
 
-/// Runs tests behind the words of a command that runs commands.
-fn run(before: &[&str], tests: &[&str]) -> Result<Verdicts> {
-    let _ = remove_file(within(VERDICTS));
-    let python = ["python3", SCRIPT, VERDICTS];
-    let words = [&["timeout", LIMIT], before, &python, tests].concat();
-    let output = programs::command(&words).output().context("python3")?;
-    let said = [output.stdout, output.stderr].concat();
-    let said = programs::end(&String::from_utf8_lossy(&said));
-    let status = output.status;
-    ensure!(status.success(), "python3: {status}: {said}");
-    let text = read_to_string(within(VERDICTS)).context(VERDICTS)?;
-    let verdicts = verdicts(&text)?;
-    ensure!(!verdicts.is_empty(), "there are no verdicts: {said}");
-    Ok(verdicts)
+/// Runs tests in so many processes, behind the words of a command that runs commands.
+fn run(before: &[&str], tests: &[&str], processes: usize) -> Result<Verdicts> {
+    let started: Vec<_> = (0..processes)
+        .map(|number| Share::start(before, tests, number, processes))
+        .collect::<Result<_>>()?;
+    // None is left behind by another that fails.
+    let ended: Vec<_> = started.into_iter().map(Share::finish).collect();
+    let mut all = Verdicts::new();
+    for verdicts in ended {
+        for (name, verdict) in verdicts? {
+            let twice = all.insert(name.clone(), verdict).is_some();
+            // Each process prepares a module for itself.
+            let prepares = name.starts_with("setUpModule") || name.starts_with("tearDownModule");
+            ensure!(prepares || !twice, "{name} ran twice");
+        }
+    }
+    Ok(all)
+}
+
+/// A process that runs its share of the tests.
+struct Share {
+    child: Child,
+    verdicts: PathBuf,
+    said: PathBuf,
+}
+
+impl Share {
+    fn start(before: &[&str], tests: &[&str], number: usize, processes: usize) -> Result<Self> {
+        let path = format!("{VERDICTS}{number}");
+        let (verdicts, said) = (within(&path), within(&format!("{path}.log")));
+        let log = File::create(&said).context("python3's log")?;
+        let _ = remove_file(&verdicts);
+        let (first, step) = (number.to_string(), processes.to_string());
+        let python = ["python3", SCRIPT, &path, &first, &step];
+        let words = [&["timeout", LIMIT], before, &python, tests].concat();
+        let mut command = programs::command(&words);
+        command.stdout(log.try_clone()?).stderr(log);
+        Ok(Self {
+            child: command.spawn().context("python3")?,
+            verdicts,
+            said,
+        })
+    }
+
+    fn finish(mut self) -> Result<Verdicts> {
+        let status = self.child.wait()?;
+        let said = fs::read(&self.said).context("python3's log")?;
+        let said = programs::end(&String::from_utf8_lossy(&said));
+        ensure!(status.success(), "python3: {status}: {said}");
+        let text = read_to_string(&self.verdicts).context("python3's verdicts")?;
+        let verdicts = verdicts(&text)?;
+        ensure!(!verdicts.is_empty(), "there are no verdicts: {said}");
+        Ok(verdicts)
+    }
 }
 
 /// Reads lines such as `["test.test_socket.X.testY", "failed", "OSError: …"]`.

@@ -37,7 +37,7 @@ pub const RACES: &str = "\
 SMC's server may be ready before its client: `accept()` can return while the client's `smc_connect_work()` has not come to its end. \
 Until then `smc_getname()` says `ENOTCONN` of the client, and what the client writes then may come after the server has closed, which \
 `smc_tx_sendmsg()` answers with `ECONNRESET`. Seen in `PurePythonSocketPairTest`, which connects without waiting, accepts and asks the \
-client's end for its peer (when that fails it leaves `socket.socketpair` replaced, and `SendRecvFdsTests` fails as well), and in \
+client's end for its peer (when that fails it leaves `socket.socketpair` replaced, and `SendRecvFdsTests` fails as well if it runs in the same process), and in \
 `StreamTests.test_unhandled_exception`.";
 
 /// All that are known.
