@@ -6,6 +6,7 @@
 #   python3 verdicts.py FILE K N MODULE…
 
 import errno
+import gc
 import json
 import sys
 import unittest
@@ -16,6 +17,20 @@ support.use_resources = {}
 
 
 class Verdicts(unittest.TestResult):
+    last = None
+
+    def startTest(self, test):
+        """
+        Keeps what is there before the first test of a class from the collector. asyncio's
+        tests have it look for garbage 2,000 times: in all that the modules have loaded, that
+        takes twice as long as the tests.
+        """
+        super().startTest(test)
+        if type(test) is not self.last:
+            self.last = type(test)
+            gc.collect()
+            gc.freeze()
+
     def say(self, test, verdict, why=""):
         # A test with subtests fails as often as they do; once is enough.
         if test.id() not in said:
