@@ -23,8 +23,8 @@ use std::process::Child;
 const PACKAGE: &str = "libpython3.13-testsuite";
 /// Where the tests leave their verdicts, with the number of the process.
 const VERDICTS: &str = "/tmp/verdicts";
-/// How many processes share a suite: as many as a guest has processors.
-const PROCESSES: usize = 2;
+/// How many processes share a suite, more than a guest has processors: half of it is waiting.
+const PROCESSES: usize = 4;
 /// What runs them: the image has it.
 const SCRIPT: &str = "/opt/smcify/verdicts.py";
 
