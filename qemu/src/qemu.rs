@@ -120,7 +120,8 @@ impl Shape {
         qemu.args(["-m", &format!("{}M", self.memory)]);
         qemu.args(["-initrd", INITRAMFS]);
         qemu.args(["-append", &self.kernel_line()]);
-        qemu.args(["-device", "virtio-serial-pci"]);
+        // Room for the command and the peer: QEMU looks at all ports' queues whenever it wakes up.
+        qemu.args(["-device", "virtio-serial-pci,max_ports=2"]);
         qemu.args(["-chardev", "stdio,id=command,signal=off"]);
         qemu.args(["-device", "virtconsole,chardev=command"]);
         if let Some(drive) = &self.drive {
