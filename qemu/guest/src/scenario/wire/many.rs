@@ -21,7 +21,6 @@ use crate::task::joined;
 use crate::until::until;
 use anyhow::Context;
 use anyhow::Result;
-use anyhow::bail;
 use anyhow::ensure;
 use rustix::process::Resource;
 use rustix::process::Rlimit;
@@ -131,20 +130,24 @@ fn idle() -> Result<u64> {
 /// [`link_group`].
 fn at_once(peer: &Peer, number: usize) -> Result<(Result<()>, u64)> {
     let (mut held, mut lost) = (Vec::new(), Vec::new());
-    let server = peer.node() == SERVER;
-    let listener = server.then(|| listen(peer)).transpose()?;
-    let at: Option<SocketAddr> = (!server).then(|| peer.hear()).transpose()?;
+    let mut next: Box<dyn FnMut(usize) -> Result<TcpStream>> = if peer.node() == SERVER {
+        let listener = listen(peer)?;
+        Box::new(move |_| {
+            let (mut stream, _) = listener.accept()?;
+            answer(&mut stream)?;
+            Ok(stream)
+        })
+    } else {
+        let at: SocketAddr = peer.hear()?;
+        Box::new(move |one| {
+            let mut stream = TcpStream::connect(at).with_context(|| format!("the {one}."))?;
+            ask(&mut stream, one as u8)?;
+            Ok(stream)
+        })
+    };
     while held.len() < number {
         let one = held.len();
-        let mut stream = match (&listener, at) {
-            (Some(listener), _) => listener.accept()?.0,
-            (None, Some(at)) => TcpStream::connect(at).with_context(|| format!("the {one}."))?,
-            (None, None) => bail!("no address"),
-        };
-        match server {
-            true => answer(&mut stream)?,
-            false => ask(&mut stream, one as u8)?,
-        }
+        let stream = next(one)?;
         match is_smc(&stream)? {
             true => held.push(stream),
             false => lost.push(stream),
