@@ -6,11 +6,11 @@
 use kernel::prelude::*;
 use kernel::str::CString;
 
-use crate::fixes::Fixes;
-use crate::net::smc::{
+use crate::fixes::binding::{
     PrfxMatch,
     PRFX_MATCH, //
 };
+use crate::fixes::Fixes;
 use crate::net_test::{
     routed4,
     BY_DUMMY, //

@@ -6,10 +6,8 @@ use kernel::prelude::*;
 use kernel::str::CString;
 use kernel::sync::rcu;
 
-use crate::handshake::{
-    Judge,
-    Publication, //
-};
+use crate::handshake::Publication;
+use crate::net::hs_ctrl::Judge;
 use crate::net::Connection;
 
 /// Says yes to everything.
@@ -53,16 +51,16 @@ mod with {
 
     use super::*;
     use crate::calls::connect4;
+    use crate::compat::label::Label;
     use crate::hs_ctrl::{
         is_empty,
         listen4,
         references,
         Other, //
     };
-    use crate::label::Label;
     use crate::net::hs_ctrl::HsCtrl;
     use crate::net::Socket;
-    use crate::selector::Ends;
+    use crate::rules::selector::Ends;
 
     const HERE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
     const THERE: Ipv4Addr = Ipv4Addr::new(127, 0, 2, 1);

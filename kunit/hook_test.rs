@@ -7,7 +7,7 @@ use kernel::sync::Arc;
 
 use crate::calls::SOCK_CREATE_KERN;
 use crate::hook;
-use crate::policy::IPPROTO_SMC;
+use crate::rules::policy::IPPROTO_SMC;
 use crate::trace::{
     Arguments,
     Handler,

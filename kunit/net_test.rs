@@ -12,7 +12,7 @@ use crate::calls::{
     references,
     sock, //
 };
-use crate::clc::In6Addr;
+use crate::net::clc::In6Addr;
 use crate::net::{
     ARef,
     NetDevice,

@@ -4,7 +4,7 @@
 
 use kernel::prelude::*;
 
-use crate::policy::{
+use crate::rules::policy::{
     self,
     Action,
     Request, //

@@ -5,11 +5,12 @@
 use kernel::prelude::*;
 
 use crate::calls::sock;
-use crate::clc::Prefixes;
-use crate::net::smc::{
+use crate::fixes::binding::{
     Area,
     PrfxMatch, //
 };
+use crate::fixes::prefix_match::prefix_match;
+use crate::net::clc::Prefixes;
 use crate::net::Socket;
 use crate::net_test::{
     routed4,
@@ -19,7 +20,6 @@ use crate::net_test::{
     BY_DUMMY,
     BY_DUMMY6, //
 };
-use crate::prefix_match::prefix_match;
 
 /// Proposals on each socket.
 const PROPOSALS: u32 = 20_000;

@@ -7,24 +7,24 @@ use core::net::Ipv4Addr;
 
 use kernel::prelude::*;
 
-use crate::label::Label;
-use crate::name::{
+use crate::compat::label::Label;
+use crate::compat::rcu;
+use crate::compat::task::Current;
+use crate::rules::name::{
     Name,
     Who, //
 };
-use crate::policy::Action;
-use crate::rcu;
+use crate::rules::policy::Action;
+use crate::rules::selector::{
+    Ends,
+    Handshake, //
+};
+use crate::rules::table::Refused;
 use crate::rules::{
     Rule,
     Rules,
     Task, //
 };
-use crate::selector::{
-    Ends,
-    Handshake, //
-};
-use crate::table::Refused;
-use crate::task::Current;
 
 /// A task of cgroup 30 below 20 below the root, named `server`, of user 1000, in namespace 7.
 struct Somebody;

@@ -8,43 +8,20 @@
 
 use kernel::prelude::*;
 
-#[path = "../src/array.rs"]
-pub mod array;
-#[path = "../src/bindings.rs"]
+#[path = "../src/bindings/mod.rs"]
 mod bindings;
-#[path = "../src/clc.rs"]
-pub mod clc;
-#[path = "../src/fixes.rs"]
+#[path = "../src/compat/mod.rs"]
+pub mod compat;
+#[path = "../src/fixes/mod.rs"]
 pub mod fixes;
-#[path = "../src/handshake.rs"]
+#[path = "../src/handshake/mod.rs"]
 pub mod handshake;
-#[path = "../src/hook.rs"]
+#[path = "../src/hook/mod.rs"]
 pub mod hook;
-#[path = "../src/label.rs"]
-pub mod label;
-#[cfg(CONFIG_SMC_HS_CTRL_BPF)]
-#[path = "../src/log.rs"]
-pub mod log;
-#[path = "../src/name.rs"]
-pub mod name;
 #[path = "../src/net/mod.rs"]
 pub mod net;
-#[path = "../src/policy.rs"]
-pub mod policy;
-#[path = "../src/prefix_match.rs"]
-pub mod prefix_match;
-#[path = "../src/rcu.rs"]
-pub mod rcu;
-#[path = "../src/rules.rs"]
+#[path = "../src/rules/mod.rs"]
 pub mod rules;
-#[path = "../src/selector.rs"]
-pub mod selector;
-#[path = "../src/stats.rs"]
-pub mod stats;
-#[path = "../src/table.rs"]
-pub mod table;
-#[path = "../src/task.rs"]
-pub mod task;
 #[path = "../src/trace/mod.rs"]
 pub mod trace;
 
@@ -72,13 +49,13 @@ module! {
 
 struct SmcifyKunit {
     /// Dropped when the suites have long ended.
-    _callbacks: rcu::Callbacks,
+    _callbacks: compat::rcu::Callbacks,
 }
 
 impl kernel::Module for SmcifyKunit {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         Ok(Self {
-            _callbacks: rcu::Callbacks,
+            _callbacks: compat::rcu::Callbacks,
         })
     }
 }

@@ -9,15 +9,15 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
-#[path = "../tests/user_space/array.rs"]
-pub mod array;
+#[path = "net/clc.rs"]
 pub mod clc;
-pub mod label;
-pub mod name;
-pub mod policy;
-#[path = "../tests/user_space/rcu.rs"]
-pub mod rcu;
 pub mod rules;
-pub mod selector;
-pub mod stats;
-pub mod table;
+
+/// What the rules need of the kernel.
+pub mod compat {
+    #[path = "../../tests/user_space/array.rs"]
+    pub mod array;
+    pub mod label;
+    #[path = "../../tests/user_space/rcu.rs"]
+    pub mod rcu;
+}

@@ -12,44 +12,21 @@
 use kernel::configfs;
 use kernel::prelude::*;
 
-mod array;
+// From the lowest to the topmost: a room uses those above it in this list (`make lint`).
 mod bindings;
-#[forbid(unsafe_code)]
-mod clc;
+mod compat;
 #[forbid(unsafe_code)]
 mod control;
-#[forbid(unsafe_code)]
-mod directory;
-#[forbid(unsafe_code)]
 mod fixes;
 #[forbid(unsafe_code)]
 mod handshake;
-#[forbid(unsafe_code)]
 mod hook;
-#[forbid(unsafe_code)]
-mod label;
-mod log;
-#[forbid(unsafe_code)]
-mod name;
 mod net;
 #[forbid(unsafe_code)]
-mod policy;
-#[forbid(unsafe_code)]
-mod prefix_match;
-mod rcu;
-#[forbid(unsafe_code)]
 mod rules;
-#[forbid(unsafe_code)]
-mod selector;
-#[forbid(unsafe_code)]
-mod stats;
-#[forbid(unsafe_code)]
-mod switch;
-#[forbid(unsafe_code)]
-mod table;
-mod task;
 mod trace;
 
+use compat::rcu::Callbacks;
 use control::Control;
 
 module! {
@@ -66,7 +43,7 @@ struct Smcify {
     #[pin]
     control: configfs::Subsystem<Control>,
     /// Dropped last.
-    callbacks: rcu::Callbacks,
+    callbacks: Callbacks,
 }
 
 impl kernel::InPlaceModule for Smcify {
@@ -83,7 +60,7 @@ impl kernel::InPlaceModule for Smcify {
         let ready = hook::smc_is_there().and_then(|()| hook::can_attach());
         try_pin_init!(Self {
             control <- ready.map(|()| control::subsystem())?,
-            callbacks: rcu::Callbacks,
+            callbacks: Callbacks,
         })
     }
 }

@@ -3,9 +3,9 @@
 //! Host: the names of rules, read back from how they are written.
 
 use proptest::prelude::*;
-use smcify::label::Label;
-use smcify::name::{Name, Who};
-use smcify::selector::{Prefix, Selector};
+use smcify::compat::label::Label;
+use smcify::rules::name::{Name, Who};
+use smcify::rules::selector::{Prefix, Selector};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 fn read(text: &str) -> Option<Name> {

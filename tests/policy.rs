@@ -3,7 +3,7 @@
 //! Host: the decision, against one written the other way round.
 
 use proptest::prelude::*;
-use smcify::policy::{Action, Request};
+use smcify::rules::policy::{Action, Request};
 
 /// The requests of `socket(2)` that end in `tcp_v4_init_sock()` or `tcp_v6_init_sock()`,
 /// from the tables of `inet_create()` and `inet6_create()`.

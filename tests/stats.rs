@@ -2,7 +2,7 @@
 
 //! Host: what the counters print.
 
-use smcify::stats::Stats;
+use smcify::rules::stats::Stats;
 
 #[test]
 fn a_line_a_family() {

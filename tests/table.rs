@@ -3,10 +3,10 @@
 //! Host: the tables against naive ones.
 
 use proptest::prelude::*;
-use smcify::label::Label;
-use smcify::rcu;
-use smcify::selector::{Ends, Handshake, Prefix, Selector, Selectors};
-use smcify::table::{Refused, Table};
+use smcify::compat::label::Label;
+use smcify::compat::rcu;
+use smcify::rules::selector::{Ends, Handshake, Prefix, Selector, Selectors};
+use smcify::rules::table::{Refused, Table};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -29,7 +29,7 @@ const CASES: &str = "kunit/compile_fail";
 /// `smcify.ko` itself nothing is public.
 const RECORD: &str = "kunit/.smcify_kunit.o.cmd";
 /// The bindings that they include, below the same.
-const BINDINGS: &str = "src/bindings_generated.rs";
+const BINDINGS: &str = "src/bindings/generated.rs";
 /// What the cases call it.
 const LIBRARY: &str = "smcify";
 /// What is compiled only in a case that must fail.

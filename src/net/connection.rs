@@ -16,8 +16,8 @@ use super::{
     Sock, //
 };
 use crate::bindings;
-use crate::policy::AF_INET6;
-use crate::selector::Ends;
+use crate::rules::policy::AF_INET6;
+use crate::rules::selector::Ends;
 
 /// A request to a listener, `struct inet_request_sock`.
 ///

@@ -15,7 +15,7 @@ use super::{
     Inet6Dev, //
 };
 use crate::bindings;
-use crate::label::Label;
+use crate::compat::label::Label;
 
 /// A network device.
 ///

@@ -23,19 +23,20 @@ use kernel::prelude::*;
 use kernel::types::Opaque;
 
 use super::{
-    netns,
     Connection,
     Sock, //
 };
 use crate::bindings;
-use crate::handshake::{
+use crate::compat::label::Label;
+use crate::compat::log;
+use crate::compat::netns;
+use crate::compat::rcu;
+use crate::THIS_MODULE;
+
+pub use super::judge::{
     Judge,
     Places, //
 };
-use crate::label::Label;
-use crate::log;
-use crate::rcu;
-use crate::THIS_MODULE;
 
 /// Whether the kernel has the hook.
 pub const SUPPORTED: bool = true;

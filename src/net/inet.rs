@@ -12,11 +12,11 @@ use core::ptr::{
 
 use kernel::sync::rcu;
 
-use crate::bindings;
-use crate::clc::{
+use super::clc::{
     Be32,
     In6Addr, //
 };
+use crate::bindings;
 
 /// The IPv4 side of a device, `struct in_device`, for as long as an RCU guard is held.
 ///

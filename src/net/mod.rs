@@ -10,6 +10,8 @@
 //! and its siblings did up to 6.17, to test one load and use another, or to keep the
 //! device after the section, does not compile: `kunit/compile_fail/` has each as a case.
 
+#[forbid(unsafe_code)]
+pub mod clc;
 #[cfg_attr(not(CONFIG_SMC_HS_CTRL_BPF), allow(dead_code))]
 mod connection;
 #[cfg_attr(not(CONFIG_SMC_HS_CTRL_BPF), allow(dead_code))]
@@ -19,8 +21,8 @@ mod dst;
 #[cfg_attr(not(CONFIG_SMC_HS_CTRL_BPF), path = "no_hs_ctrl.rs")]
 pub mod hs_ctrl;
 mod inet;
-pub mod netns;
-pub mod smc;
+#[forbid(unsafe_code)]
+mod judge;
 mod sock;
 mod socket;
 
@@ -32,10 +34,7 @@ pub use inet::{
     Inet6Dev, //
 };
 pub use sock::Sock;
-pub use socket::{
-    Socket,
-    CREATION, //
-};
+pub use socket::Socket;
 
 // Before 6.18 they are in another place: Kbuild looks which.
 #[cfg(not(smcify_aref_in_types))]

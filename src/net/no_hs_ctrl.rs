@@ -8,7 +8,7 @@ use core::marker::PhantomData;
 
 use kernel::prelude::*;
 
-use crate::handshake::{
+pub use super::judge::{
     Judge,
     Places, //
 };

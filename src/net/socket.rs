@@ -13,18 +13,6 @@ use kernel::error::to_result;
 use kernel::prelude::*;
 
 use crate::bindings;
-use crate::trace::Rewritten;
-
-/// The two functions that see every socket which user space creates, with the arguments family,
-/// type and protocol (`net/socket.c`): `update_socket_protocol()`, which `__sys_socket()` calls
-/// just before `sock_create()`, and `__sys_socket_file()`, io_uring's way, which does not pass
-/// the first. In-kernel sockets, `socketpair()` and `accept()` pass neither.
-pub const CREATION: &[Rewritten] = &[
-    // SAFETY: The arguments are those of socket(2), which nobody has looked at yet.
-    unsafe { Rewritten::new("update_socket_protocol") },
-    // SAFETY: As above.
-    unsafe { Rewritten::new("__sys_socket_file") },
-];
 
 /// A kernel socket in the initial network namespace, released when dropped.
 ///

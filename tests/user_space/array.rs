@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What `src/array.rs` offers, for host tests.
+//! What `src/compat/array.rs` offers, for host tests.
 
 use std::iter;
 use std::ops::Deref;

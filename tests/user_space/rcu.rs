@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What `src/rcu.rs` offers, for host tests: nothing is ever freed, so that what readers
+//! What `src/compat/rcu.rs` offers, for host tests: nothing is ever freed, so that what readers
 //! have found stays, and no `unsafe` is needed.
 
-use crate::array::AllocError;
+use crate::compat::array::AllocError;
 use std::ops::Deref;
 use std::sync::RwLock;
 

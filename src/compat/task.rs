@@ -17,10 +17,9 @@ use kernel::bindings::{
 use kernel::prelude::*;
 
 use crate::bindings;
-use crate::label::Label;
-use crate::net::netns;
-use crate::rcu;
-use crate::rules;
+use crate::compat::label::Label;
+use crate::compat::netns;
+use crate::compat::rcu;
 
 /// Whether the current task may administer networks, in the initial user namespace: `root` of
 /// a container of its own user namespace may not, even if it is the host's user 0.
@@ -72,11 +71,10 @@ impl Current<'_> {
         unsafe { bindings::smcify_current_leave() };
         answer
     }
-}
 
-impl rules::Task for Current<'_> {
+    /// The ids of its cgroups in the v2 hierarchy, its own first, without the root.
     #[inline]
-    fn cgroups(&self) -> impl Iterator<Item = u64> {
+    pub fn cgroups(&self) -> impl Iterator<Item = u64> {
         // SAFETY: By the type invariant; whoever moves the task to other cgroups exchanges the
         // pointer, which is never null, and releases the old ones after a grace period.
         let own = unsafe { (*(&raw const (*self.task).cgroups).read_volatile()).dfl_cgrp };
@@ -91,9 +89,9 @@ impl rules::Task for Current<'_> {
         }
     }
 
-    /// For a worker of io_uring, that of the program that it works for.
+    /// Its name; for a worker of io_uring, that of the program that it works for.
     #[inline]
-    fn comm(&self) -> Label {
+    pub fn comm(&self) -> Label {
         // SAFETY: By the type invariant. The group leader stays as long as the task. Whoever
         // changes a name meanwhile leaves a mixture of both, and a NUL at the end.
         let comm = unsafe {
@@ -106,16 +104,16 @@ impl rules::Task for Current<'_> {
         Label::from_field(comm)
     }
 
-    /// `current_euid()`, as the kernel itself keeps it.
+    /// Its effective user, `current_euid()`, as the initial user namespace counts.
     #[inline]
-    fn euid(&self) -> u32 {
+    pub fn euid(&self) -> u32 {
         // SAFETY: By the type invariant; nobody but the task itself changes its credentials.
         unsafe { (*(*self.task).cred).euid.val }
     }
 
-    /// 0, which no namespace has, of a task that has begun to exit.
+    /// The cookie of its network namespace; 0, which none has, if it has begun to exit.
     #[inline]
-    fn netns(&self) -> u64 {
+    pub fn netns(&self) -> u64 {
         // SAFETY: By the type invariant. Nobody but the task itself changes it.
         let nsproxy = unsafe { (*self.task).nsproxy.as_ref() };
         // SAFETY: It holds its namespaces.

@@ -4,8 +4,6 @@
 //!
 //! Logic. Every method runs in process context, several at once, and may sleep.
 
-use core::fmt::Write;
-
 use kernel::c_str;
 use kernel::configfs::{
     self,
@@ -21,11 +19,14 @@ use kernel::sync::{
     Mutex, //
 };
 
-use crate::directory::Directory;
+use crate::compat::task;
+use crate::control::attribute::{
+    parse_action,
+    print, //
+};
+use crate::control::directory::Directory;
+use crate::control::switch::Switch;
 use crate::fixes::Fixes;
-use crate::policy::Action;
-use crate::switch::Switch;
-use crate::task;
 use crate::THIS_MODULE;
 
 /// As in Cargo.toml.
@@ -127,38 +128,5 @@ impl configfs::AttributeOperations<4> for Control {
         control
             .switch
             .with_handshake(|handshake| print(page, format_args!("{handshake}\n")))
-    }
-}
-
-/// The action that is written to an attribute.
-///
-/// # Errors
-///
-/// - `EPERM`: the task may not administer networks in the initial user namespace.
-/// - `EINVAL`: it is none.
-pub fn parse_action(text: &[u8]) -> Result<Action> {
-    task::may_administer()?;
-    Action::parse(text).ok_or(EINVAL)
-}
-
-/// Writes `text` to the page of an attribute and returns its length in bytes.
-pub fn print(page: &mut [u8; PAGE_SIZE], text: core::fmt::Arguments<'_>) -> Result<usize> {
-    let mut cursor = Cursor { page, len: 0 };
-    cursor.write_fmt(text).map_err(|_| ENOSPC)?;
-    Ok(cursor.len)
-}
-
-struct Cursor<'a> {
-    page: &'a mut [u8; PAGE_SIZE],
-    len: usize,
-}
-
-impl Write for Cursor<'_> {
-    fn write_str(&mut self, text: &str) -> core::fmt::Result {
-        let end = self.len + text.len();
-        let place = self.page.get_mut(self.len..end).ok_or(core::fmt::Error)?;
-        place.copy_from_slice(text.as_bytes());
-        self.len = end;
-        Ok(())
     }
 }

@@ -11,8 +11,8 @@ use core::net::{
 };
 use core::str;
 
-use crate::label::Label;
-use crate::selector::{
+use crate::compat::label::Label;
+use crate::rules::selector::{
     Prefix,
     Selector, //
 };

@@ -8,21 +8,46 @@
 use kernel::prelude::*;
 use kernel::sync::Arc;
 
-use crate::net::{
-    Socket,
-    CREATION, //
-};
-use crate::policy::{
+use super::binding::CREATION;
+use crate::compat::label::Label;
+use crate::compat::task::Current;
+use crate::net::Socket;
+use crate::rules::policy::{
     self,
     Request, //
 };
-use crate::rules::Rules;
-use crate::task::Current;
+use crate::rules::{
+    Rules,
+    Task, //
+};
 use crate::trace::{
     Arguments,
     Handler,
     Rewrite, //
 };
+
+/// A rule is asked about the task that runs.
+impl Task for Current<'_> {
+    #[inline]
+    fn cgroups(&self) -> impl Iterator<Item = u64> {
+        self.cgroups()
+    }
+
+    #[inline]
+    fn comm(&self) -> Label {
+        self.comm()
+    }
+
+    #[inline]
+    fn euid(&self) -> u32 {
+        self.euid()
+    }
+
+    #[inline]
+    fn netns(&self) -> u64 {
+        self.netns()
+    }
+}
 
 /// Decides on each socket request, and counts it.
 impl Handler for Rules {

@@ -3,7 +3,7 @@
 //! Where a handshake rule applies: a conjunction of source, destination, port and egress
 //! device, and the table in which the most specific one is found.
 //!
-//! Logic: against `core` and what [`crate::table`] needs.
+//! Logic: against `core` and what [`crate::rules::table`] needs.
 //!
 //! A selector has a shape: which terms it has, and how long its prefixes are. All selectors
 //! of one shape are found by one look-up, with what the shape leaves of the handshake. So the
@@ -15,21 +15,21 @@ use core::sync::atomic::{
     Ordering::Relaxed, //
 };
 
-use crate::array::{
+use crate::compat::array::{
     AllocError,
     Array, //
 };
-use crate::label::{
+use crate::compat::label::{
     self,
     Label, //
 };
-use crate::rcu::{
+use crate::compat::rcu::{
     self,
     Guard,
     Published,
     Shared, //
 };
-use crate::table::{
+use crate::rules::table::{
     Key,
     Refused,
     Table, //

@@ -8,7 +8,7 @@
 use kernel::prelude::*;
 use kernel::sync::rcu;
 
-use crate::clc::{
+use crate::net::clc::{
     Addresses,
     Ifaddr4,
     Ifaddr6,

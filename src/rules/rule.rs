@@ -2,7 +2,7 @@
 
 //! The rules: who is given SMC, and where the SMC option is sent.
 //!
-//! Logic: against `core` and what [`crate::table`] needs. Readers take no lock, and find a
+//! Logic: against `core` and what [`crate::rules::table`] needs. Readers take no lock, and find a
 //! rule from the moment that it is inserted until it is removed.
 
 use core::sync::atomic::{
@@ -15,24 +15,24 @@ use core::sync::atomic::{
     }, //
 };
 
-use crate::array::AllocError;
-use crate::label::Label;
-use crate::name::{
-    Name,
-    Who, //
-};
-use crate::policy::Action;
-use crate::rcu::{
+use crate::compat::array::AllocError;
+use crate::compat::label::Label;
+use crate::compat::rcu::{
     self,
     Guard,
     Shared, //
 };
-use crate::selector::{
+use crate::rules::name::{
+    Name,
+    Who, //
+};
+use crate::rules::policy::Action;
+use crate::rules::selector::{
     Handshake,
     Selectors, //
 };
-use crate::stats::Stats;
-use crate::table::{
+use crate::rules::stats::Stats;
+use crate::rules::table::{
     Key,
     Refused,
     Table, //

@@ -20,21 +20,21 @@ use kernel::str::{
 };
 use kernel::sync::Arc;
 
-use crate::control::{
+use crate::compat::log;
+use crate::compat::rcu::Shared;
+use crate::compat::task;
+use crate::control::attribute::{
     parse_action,
     print, //
 };
-use crate::log;
-use crate::name::{
+use crate::control::switch::Switch;
+use crate::rules::name::{
     Name,
     Who, //
 };
-use crate::policy::Action;
-use crate::rcu::Shared;
+use crate::rules::policy::Action;
+use crate::rules::selector::Selector;
 use crate::rules::Rule;
-use crate::selector::Selector;
-use crate::switch::Switch;
-use crate::task;
 use crate::THIS_MODULE;
 
 /// What a directory holds.

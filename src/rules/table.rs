@@ -11,11 +11,11 @@ use core::sync::atomic::{
     Ordering, //
 };
 
-use crate::array::{
+use crate::compat::array::{
     AllocError,
     Slots, //
 };
-use crate::rcu::{
+use crate::compat::rcu::{
     self,
     Guard,
     Published,

@@ -9,13 +9,13 @@ use core::slice;
 
 use kernel::prelude::*;
 
-use super::{
+use super::prefix_match;
+use crate::bindings;
+use crate::net::clc::Prefixes;
+use crate::net::{
     Sock,
     Socket, //
 };
-use crate::bindings;
-use crate::clc::Prefixes;
-use crate::prefix_match;
 use crate::trace::{
     address_of,
     Held,
@@ -140,9 +140,9 @@ impl PrfxMatch {
     /// Context: process context, may sleep.
     pub fn is_unfixed(self) -> Result<bool> {
         let socket = Socket::create_kern(
-            crate::policy::AF_INET,
-            crate::policy::SOCK_STREAM,
-            crate::policy::IPPROTO_TCP,
+            crate::rules::policy::AF_INET,
+            crate::rules::policy::SOCK_STREAM,
+            crate::rules::policy::IPPROTO_TCP,
         )?;
         let answer = self.call(&socket, &Area([0; Prefixes::MAX_SIZE]));
         Ok(answer == -(kernel::bindings::ENOTCONN as c_int))

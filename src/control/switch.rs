@@ -13,17 +13,17 @@ use kernel::sync::{
     Mutex, //
 };
 
+use crate::compat::rcu::Shared;
 use crate::handshake::Publication;
 use crate::hook;
-use crate::name::Name;
-use crate::policy::Action;
-use crate::rcu::Shared;
+use crate::rules::name::Name;
+use crate::rules::policy::Action;
+use crate::rules::stats::Stats;
+use crate::rules::table::Refused;
 use crate::rules::{
     Rule,
     Rules, //
 };
-use crate::stats::Stats;
-use crate::table::Refused;
 use crate::trace::Rewrite;
 
 /// The rules, and what is attached for them.

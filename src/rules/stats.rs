@@ -11,7 +11,7 @@ use core::sync::atomic::{
     Ordering::Relaxed, //
 };
 
-use crate::policy;
+use crate::rules::policy;
 
 /// Sockets of one family since insmod. Each is seen before it is selected.
 #[derive(Default)]

@@ -3,7 +3,7 @@
 //! The live fixes: what smcify changes in a kernel that has the bugs it is about.
 //!
 //! Logic. `smc_ulp_init()` is refused: where it exists at all it exchanges the inode of an open
-//! file. `smc_clc_prfx_match()` is replaced by [`crate::prefix_match`]. Of the functions that
+//! file. `smc_clc_prfx_match()` is replaced by [`super::prefix_match`]. Of the functions that
 //! keep a device while they sleep, the device is held for the length of each call. The fifth
 //! of the upstream series, `smc_clc_prfx_set()`, needs nothing: it only tests the device
 //! outside of RCU, and everything that it calls loads it anew.
@@ -12,7 +12,7 @@ use core::fmt;
 
 use kernel::prelude::*;
 
-use crate::net::smc::{
+use super::binding::{
     self,
     PrfxMatch, //
 };
@@ -44,11 +44,11 @@ enum Lacks {
 
 /// Every fix, in the order in which they are shown.
 const FIXES: [(Kind, Lacks); 5] = [
-    (Kind::Replace(smc::ULP_INIT), Lacks::Always),
-    (Kind::Replace(smc::PRFX_MATCH), Lacks::Series),
-    (Kind::Hold(smc::VLAN_BY_TCPSK), Lacks::Series),
-    (Kind::Hold(smc::FIND_ISM), Lacks::Series),
-    (Kind::Hold(smc::FIND_ROCE), Lacks::Series),
+    (Kind::Replace(binding::ULP_INIT), Lacks::Always),
+    (Kind::Replace(binding::PRFX_MATCH), Lacks::Series),
+    (Kind::Hold(binding::VLAN_BY_TCPSK), Lacks::Series),
+    (Kind::Hold(binding::FIND_ISM), Lacks::Series),
+    (Kind::Hold(binding::FIND_ROCE), Lacks::Series),
 ];
 
 /// A fix that is in force until it is dropped.
@@ -82,7 +82,7 @@ impl Kind {
 
 /// What is wanted of a fix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+enum Mode {
     /// In force where the running kernel is known to lack it upstream.
     Auto,
     /// In force wherever the function exists.
@@ -95,7 +95,7 @@ impl Mode {
     const ALL: [Self; 3] = [Self::Auto, Self::On, Self::Off];
 
     /// The name that configfs shows and takes.
-    pub const fn name(self) -> &'static str {
+    const fn name(self) -> &'static str {
         match self {
             Self::Auto => "auto",
             Self::On => "on",
@@ -106,7 +106,7 @@ impl Mode {
 
 /// What has become of a fix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+enum State {
     /// In force.
     Active,
     /// The running kernel has it, or cannot be shown to lack it.
@@ -121,7 +121,7 @@ pub enum State {
 
 impl State {
     /// The name that configfs shows.
-    pub const fn name(self) -> &'static str {
+    const fn name(self) -> &'static str {
         match self {
             Self::Active => "active",
             Self::NotNeeded => "not needed",

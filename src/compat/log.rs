@@ -9,7 +9,7 @@ use crate::bindings;
 /// `pr_warn_ratelimited()`.
 macro_rules! warn_ratelimited {
     ($($line:tt)*) => {
-        if $crate::log::may_warn() {
+        if $crate::compat::log::may_warn() {
             kernel::pr_warn!($($line)*);
         }
     };
