@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `lab lint`: rustfmt and clippy, without warnings, for user space and the module.
+//! `lab lint`: the order of the rooms, rustfmt and clippy without warnings, for user space and
+//! the module.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -11,18 +12,21 @@ use setup::Kernel;
 use setup::Progress;
 use setup::Root;
 
+use crate::rooms;
+use crate::rooms::ROOMS;
+
 const FORMAT: &str = "rustfmt";
 const CLIPPY: &str = "clippy user space";
 
 /// `lab lint`; returns the status to end with.
 pub fn lint() -> Result<u8> {
-    let kernels = [Kernel::Fixed, Kernel::Vulnerable];
+    let kernels = [Kernel::FIXED, Kernel::VULNERABLE];
     let mut steps = setup::steps(&kernels);
     steps.extend([FORMAT, CLIPPY].map(str::to_string));
     steps.extend(kernels.iter().map(setup::clippy_step));
     let progress = Progress::new(steps);
     let root = Root::ensure(&Cache::open()?, &progress)?;
-    let mut sound = true;
+    let mut sound = in_order()?;
 
     let step = progress.step(FORMAT);
     sound &= passes(&mut cargo(&["fmt", "--all", "--check"]))?;
@@ -52,22 +56,20 @@ fn cargo(arguments: &[&str]) -> Command {
 
 /// The module's Rust files: their style is the kernel's.
 fn module_files() -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    let mut dirs: Vec<PathBuf> = ["src", "kunit"]
-        .map(|dir| setup::checkout().join(dir))
-        .into();
-    while let Some(dir) = dirs.pop() {
-        let entries = std::fs::read_dir(&dir);
-        for entry in entries.with_context(|| format!("cannot read {}", dir.display()))? {
-            let path = entry?.path();
-            match path.is_dir() {
-                true => dirs.push(path),
-                false if path.extension().is_some_and(|it| it == "rs") => files.push(path),
-                false => {}
-            }
+    let dirs = ["src", "kunit"].map(|dir| rooms::rust_files(&setup::checkout().join(dir)));
+    Ok(dirs.into_iter().collect::<Result<Vec<_>>>()?.concat())
+}
+
+/// Whether each room uses those below it only; says where one does not.
+fn in_order() -> Result<bool> {
+    let mut sound = true;
+    for (dir, rooms) in ROOMS {
+        for line in rooms::wrong(&setup::checkout().join(dir), rooms)? {
+            eprintln!("{line}");
+            sound = false;
         }
     }
-    Ok(files)
+    Ok(sound)
 }
 
 /// Runs a check; what it has to say is shown when it fails.

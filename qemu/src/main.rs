@@ -23,6 +23,7 @@ mod machine;
 mod page;
 mod proof;
 mod qemu;
+mod rooms;
 mod run;
 mod scenarios;
 mod splat;

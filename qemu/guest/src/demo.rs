@@ -2,9 +2,9 @@
 //! The demonstration: the same programs without and with smcify, and what carried them.
 
 use crate::diag::Carrier;
-use crate::iperf;
-use crate::pair::Went;
-use crate::pair::transfer;
+use crate::program::iperf;
+use crate::program::pair::Went;
+use crate::program::pair::transfer;
 use crate::smcify::Smcify;
 use anyhow::Result;
 use guest::Shown;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 //! PID 1: sets the guest up, runs one command, says how it ended, powers off.
 
-use crate::kmemleak;
-use crate::kmsg::say;
-use crate::module;
-use crate::net;
-use crate::smc;
+use crate::kernel::kmemleak;
+use crate::kernel::kmsg::say;
+use crate::kernel::module;
+use crate::kernel::net;
+use crate::kernel::smc;
 use anyhow::Context;
 use anyhow::Result;
 use guest::PLAN;

@@ -63,6 +63,8 @@ pub struct Listed {
     pub minutes: u64,
     /// Whether it needs the image of real programs.
     pub programs: bool,
+    /// Whether each kernel of `lab matrix` runs it.
+    pub core: bool,
     /// The reports that the kernel must print meanwhile; it may print no other.
     pub expects: Vec<Expected>,
 }

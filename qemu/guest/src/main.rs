@@ -2,41 +2,12 @@
 //! The guest's one binary: PID 1, the scenarios, the demonstration.
 
 mod bench;
-mod bpf;
-mod cgroup;
-mod clc;
-mod cpython;
 mod demo;
-mod descriptor;
-mod hole;
-mod hs_ctrl;
 mod init;
-mod iperf;
-mod kmemleak;
-mod kmsg;
-mod ktap;
-mod livepatch;
-mod locks;
-mod middlebox;
-mod module;
-mod net;
-mod netns;
-mod pair;
-mod parcel;
-mod peer;
-mod programs;
-mod rcu;
-mod rule;
+mod kernel;
+mod program;
 mod scenario;
-mod smc;
 mod smcify;
-mod sockets;
-mod task;
-mod tool;
-mod trial;
-mod tun;
-mod ulp;
-mod until;
 
 use smc_netlink::diag;
 use smc_netlink::request as netlink;

@@ -4,10 +4,10 @@
 use super::program;
 use super::program::Expected;
 use super::program::TCP;
-use crate::bpf::cgroup_rule::CgroupRule;
-use crate::cgroup::Cgroup;
-use crate::rule::Rule;
+use crate::kernel::bpf::cgroup_rule::CgroupRule;
+use crate::kernel::cgroup::Cgroup;
 use crate::smcify::Smcify;
+use crate::smcify::rule::Rule;
 use anyhow::Result;
 use anyhow::ensure;
 use guest::measure::Operation;
@@ -184,5 +184,5 @@ impl Column {
 /// Fails unless the kernel has `TCP_ULP "smc"`.
 fn ulp() -> Result<()> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-    Ok(crate::ulp::ask(&socket)?)
+    Ok(crate::kernel::ulp::ask(&socket)?)
 }

@@ -3,9 +3,9 @@
 
 use super::column::Column;
 use super::tell;
-use crate::cgroup::Cgroup;
-use crate::rule::Rule;
+use crate::kernel::cgroup::Cgroup;
 use crate::smcify::Smcify;
+use crate::smcify::rule::Rule;
 use anyhow::Result;
 use guest::measure::Operation;
 use std::net::Ipv4Addr;

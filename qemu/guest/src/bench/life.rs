@@ -3,9 +3,9 @@
 
 use super::tell;
 use super::typical;
-use crate::rule::Rule;
 use crate::smcify::MODULE;
 use crate::smcify::Smcify;
+use crate::smcify::rule::Rule;
 use anyhow::Context;
 use anyhow::Result;
 use std::fs::metadata;

@@ -6,7 +6,7 @@ use super::program;
 use super::program::Expected;
 use super::program::TCP;
 use super::tell;
-use crate::cgroup::Cgroup;
+use crate::kernel::cgroup::Cgroup;
 use anyhow::Context;
 use anyhow::Result;
 use guest::measure::Operation;

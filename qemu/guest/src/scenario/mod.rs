@@ -1,39 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The scenarios: what there is, and running them one after the other.
 
-mod class;
-mod clc;
 mod command;
-mod egress;
-mod fallback;
+mod creation;
+mod data;
 mod fixes;
 mod handshake;
-mod inside;
-mod interop;
-mod kunit;
-mod load_errors;
-mod migration;
-mod neighbours;
-mod programs;
+mod loading;
+mod real;
 mod report;
-mod rmmod;
 mod rules;
-mod switch;
 mod table;
-mod transfer;
-mod ulp;
-mod ulp_race;
-mod vfs;
 mod wire;
 
-use crate::kmsg::say;
-use crate::ktap::Level;
-use crate::ktap::Outcome;
-use crate::module;
+use crate::kernel::facts::kernel;
+use crate::kernel::kmsg::say;
+use crate::kernel::ktap::Level;
+use crate::kernel::ktap::Outcome;
+use crate::kernel::module;
 use anyhow::Context;
 use anyhow::Result;
 use guest::Listed;
-use nix::sys::utsname::uname;
 use std::process::ExitCode;
 use std::time::Instant;
 use table::Expect;
@@ -57,6 +44,7 @@ pub fn list(json: bool) -> Result<ExitCode> {
             waits: s.waits,
             minutes: s.minutes,
             programs: s.programs,
+            core: s.core,
             expects: s.expects.iter().map(Expect::listed).collect(),
         })
         .collect();
@@ -69,15 +57,6 @@ pub fn list(json: bool) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Which of the lab's kernels this is.
-fn kernel() -> Result<&'static str> {
-    let release = uname()?.release().to_string_lossy().into_owned();
-    match release.starts_with("6.16.") {
-        true => Ok("vulnerable"),
-        false => Ok("fixed"),
-    }
 }
 
 /// `guest check [NAME…]`: runs the named scenarios, or all that fit this kernel.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What a scenario has found.
 
-use crate::ktap::Level;
-use crate::ktap::Outcome;
+use crate::kernel::ktap::Level;
+use crate::kernel::ktap::Outcome;
 use anyhow::Result;
 use anyhow::bail;
 use std::fmt::Display;

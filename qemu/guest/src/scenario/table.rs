@@ -2,27 +2,27 @@
 //! What scenarios there are, where each runs, and what the kernel must complain about in it.
 
 use super::Report;
-use super::class;
-use super::clc;
 use super::command;
-use super::egress;
-use super::fallback;
-use super::fixes;
+use super::command::migration;
+use super::creation::neighbours;
+use super::creation::switch;
+use super::creation::vfs;
+use super::data::fallback;
+use super::data::transfer;
+use super::fixes::class;
+use super::fixes::clc;
+use super::fixes::egress;
+use super::fixes::inside;
+use super::fixes::modes;
+use super::fixes::ulp;
+use super::fixes::ulp_race;
 use super::handshake;
-use super::inside;
-use super::interop;
-use super::kunit;
-use super::load_errors;
-use super::migration;
-use super::neighbours;
-use super::programs;
-use super::rmmod;
+use super::loading::kunit;
+use super::loading::load_errors;
+use super::loading::rmmod;
+use super::real::interop;
+use super::real::programs;
 use super::rules;
-use super::switch;
-use super::transfer;
-use super::ulp;
-use super::ulp_race;
-use super::vfs;
 use super::wire;
 use super::wire::transfer::IPV4;
 use super::wire::transfer::KINDS;
@@ -62,6 +62,8 @@ pub struct Scenario {
     pub minutes: u64,
     /// Whether it needs the image of real programs.
     pub programs: bool,
+    /// Whether it is one of the few that each kernel of `lab matrix` runs.
+    pub core: bool,
     /// What the kernel must complain about; without any, it must not complain at all.
     pub expects: &'static [Expect],
     pub run: fn(&mut Report) -> Result<()>,
@@ -149,6 +151,7 @@ const PLAIN: Scenario = Scenario {
     waits: false,
     minutes: 15,
     programs: false,
+    core: false,
     expects: &[],
     run: |_| Ok(()),
 };
@@ -159,6 +162,7 @@ pub const SCENARIOS: &[Scenario] = &[
         shows: "what new sockets are: not loaded, idle, default=smc, tcp again, unloaded",
         kernels: BOTH,
         run: switch::run,
+        core: true,
         ..PLAIN
     },
     Scenario {
@@ -166,6 +170,7 @@ pub const SCENARIOS: &[Scenario] = &[
         shows: "unmodified programs run over SMC-D, and every byte arrives",
         kernels: FIXED,
         run: transfer::run,
+        core: true,
         ..PLAIN
     },
     Scenario {
@@ -173,6 +178,7 @@ pub const SCENARIOS: &[Scenario] = &[
         shows: "a socket's file, dentry and inode stay the same, from creation to close",
         kernels: BOTH,
         run: vfs::run,
+        core: true,
         ..PLAIN
     },
     Scenario {
@@ -180,6 +186,7 @@ pub const SCENARIOS: &[Scenario] = &[
         shows: "without SMC at the peer, user EID or device: plain TCP, and no error",
         kernels: FIXED,
         run: fallback::run,
+        core: true,
         ..PLAIN
     },
     Scenario {
@@ -187,6 +194,7 @@ pub const SCENARIOS: &[Scenario] = &[
         shows: "rules leave the SMC option out of SYN and SYN-ACK, on either host",
         kernels: BOTH,
         run: handshake::run,
+        core: true,
         ..PLAIN
     },
     Scenario {
@@ -196,6 +204,7 @@ pub const SCENARIOS: &[Scenario] = &[
         guest: "rmmod",
         waits: true,
         run: rmmod::run,
+        core: true,
         ..PLAIN
     },
     Scenario {
@@ -225,7 +234,8 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "fixes",
         shows: "live fixes: in force where needed, switched one by one, harmless elsewhere",
         kernels: BOTH,
-        run: fixes::run,
+        run: modes::run,
+        core: true,
         ..PLAIN
     },
     Scenario {
@@ -240,6 +250,7 @@ pub const SCENARIOS: &[Scenario] = &[
         shows: "rules about who is given SMC: each kind, the most specific one, what is refused",
         kernels: BOTH,
         run: rules::run,
+        core: true,
         ..PLAIN
     },
     Scenario {
@@ -285,6 +296,7 @@ pub const SCENARIOS: &[Scenario] = &[
         shows: "the KUnit suites: the decision for every kind of request, inside the kernel",
         kernels: BOTH,
         run: kunit::run,
+        core: true,
         ..PLAIN
     },
     Scenario {
@@ -292,6 +304,7 @@ pub const SCENARIOS: &[Scenario] = &[
         shows: "a load that cannot work says why, and leaves nothing behind",
         kernels: BOTH,
         run: load_errors::run,
+        core: true,
         ..PLAIN
     },
     Scenario {

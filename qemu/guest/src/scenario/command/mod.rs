@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The `smcify` command, driven as a user would: what it does, prints, and how it ends.
 
+pub mod migration;
 mod run;
 
 use super::Report;
-use super::kernel;
+use super::creation::switch::IPPROTO_SMC;
+use super::creation::switch::IPPROTO_TCP;
+use super::creation::switch::open;
 use super::same;
-use super::switch::IPPROTO_SMC;
-use super::switch::IPPROTO_TCP;
-use super::switch::open;
-use crate::pair::Program;
-use crate::smc;
-use crate::smc::UEID;
+use crate::kernel::facts::kernel;
+use crate::kernel::smc;
+use crate::kernel::smc::UEID;
+use crate::kernel::ulp;
+use crate::kernel::until::until;
+use crate::program::pair::Program;
 use crate::smcify::CONFIG;
 use crate::smcify::Smcify;
-use crate::ulp;
-use crate::until::until;
 use anyhow::Context;
 use anyhow::Result;
 use anyhow::ensure;
@@ -517,11 +518,7 @@ fn checks(report: &mut Report) {
         for bug in ["smc_ulp_init", "smc_vlan_by_tcpsk"] {
             let line = state(&said, &format!("bug {bug}"), "good")?;
             let found = line["found"].as_str().unwrap_or_default();
-            same(
-                bug,
-                super::kernel()? == "vulnerable",
-                found.contains(closed),
-            )?;
+            same(bug, kernel()? == "vulnerable", found.contains(closed))?;
         }
         Ok(())
     };
@@ -536,7 +533,7 @@ fn checks(report: &mut Report) {
     };
     report.check("not ready without a user EID", without());
     let open = || {
-        if super::kernel()? == "fixed" {
+        if kernel()? == "fixed" {
             return Ok(());
         }
         crate::smcify::set_fix("smc_ulp_init off")?;

@@ -4,15 +4,15 @@
 
 use super::tap::Options;
 use super::tap::Tap;
-use crate::hs_ctrl;
-use crate::net;
-use crate::netns::Netns;
-use crate::rule::Rule;
+use crate::kernel::net;
+use crate::kernel::netns::Netns;
 use crate::scenario::Report;
+use crate::scenario::creation::switch::IPPROTO_SMC;
+use crate::scenario::creation::switch::IPPROTO_TCP;
+use crate::scenario::creation::switch::protocol;
+use crate::scenario::handshake::hs_ctrl;
 use crate::scenario::same;
-use crate::scenario::switch::IPPROTO_SMC;
-use crate::scenario::switch::IPPROTO_TCP;
-use crate::scenario::switch::protocol;
+use crate::smcify::rule::Rule;
 use anyhow::Context;
 use anyhow::Result;
 use socket2::Domain;

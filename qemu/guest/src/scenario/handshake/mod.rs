@@ -3,21 +3,22 @@
 
 pub mod churn;
 pub mod hosts;
+mod hs_ctrl;
 pub mod owners;
 mod tap;
 mod topology;
 
 use super::Report;
-use super::kernel;
 use super::same;
-use crate::rule::Rule;
+use crate::kernel::facts::has_hs_ctrl;
 use crate::smcify::Smcify;
+use crate::smcify::rule::Rule;
 use anyhow::Result;
 
 /// What rules do, where the kernel can; elsewhere that they are refused.
 pub fn run(report: &mut Report) -> Result<()> {
     let smcify = Smcify::load()?;
-    if kernel()? == "vulnerable" {
+    if !has_hs_ctrl() {
         report.check(
             "handshake is absent",
             same("handshake", "absent".into(), smcify.handshake()?),

@@ -3,22 +3,22 @@
 //! module that owns it. Rules come and go, the sysctl is written, somebody else's hs_ctrl is
 //! put there, namespaces come and go: nobody takes what is not his, and nothing is left.
 
-use crate::hs_ctrl;
-use crate::hs_ctrl::Other;
-use crate::kmsg::Follow;
-use crate::module;
-use crate::net;
-use crate::netns;
-use crate::netns::Netns;
-use crate::rule::Rule;
+use crate::kernel::kmsg::Follow;
+use crate::kernel::module;
+use crate::kernel::net;
+use crate::kernel::netns;
+use crate::kernel::netns::Netns;
+use crate::kernel::task::joined;
+use crate::kernel::until::until;
 use crate::scenario::Report;
-use crate::scenario::rmmod::EXPEDITED;
+use crate::scenario::creation::switch::IPPROTO_SMC;
+use crate::scenario::handshake::hs_ctrl;
+use crate::scenario::handshake::hs_ctrl::Other;
+use crate::scenario::loading::rmmod::EXPEDITED;
 use crate::scenario::same;
-use crate::scenario::switch::IPPROTO_SMC;
 use crate::smcify;
 use crate::smcify::Smcify;
-use crate::task::joined;
-use crate::until::until;
+use crate::smcify::rule::Rule;
 use anyhow::Context;
 use anyhow::Result;
 use anyhow::ensure;

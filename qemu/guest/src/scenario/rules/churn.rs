@@ -2,14 +2,14 @@
 //! Rules come and go by the thousand while threads make sockets without pause: each socket
 //! is decided on by the one rule that covers it, whatever happens to the others.
 
-use crate::netns;
-use crate::rule::Rule;
+use crate::kernel::netns;
+use crate::kernel::task::joined;
 use crate::scenario::Report;
-use crate::scenario::rmmod::is_smc;
+use crate::scenario::loading::rmmod::is_smc;
 use crate::scenario::same;
 use crate::smcify::Smcify;
 use crate::smcify::nothing_left;
-use crate::task::joined;
+use crate::smcify::rule::Rule;
 use anyhow::Context;
 use anyhow::Result;
 use anyhow::ensure;

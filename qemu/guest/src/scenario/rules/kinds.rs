@@ -2,21 +2,21 @@
 //! One rule of each kind, and what becomes of programs that it covers: static and dynamic
 //! ones, by system call and by io_uring, to oneself and to another network namespace.
 
-use crate::cgroup::Cgroup;
 use crate::diag::Carrier;
-use crate::iperf;
-use crate::netns;
-use crate::netns::Netns;
-use crate::pair::Went;
-use crate::pair::transfer;
-use crate::rule::Rule;
+use crate::kernel::cgroup::Cgroup;
+use crate::kernel::netns;
+use crate::kernel::netns::Netns;
+use crate::program::iperf;
+use crate::program::pair::Went;
+use crate::program::pair::transfer;
 use crate::scenario::Report;
+use crate::scenario::data::transfer::LOOPBACKS;
 use crate::scenario::handshake::hosts::DST;
 use crate::scenario::handshake::hosts::DST6;
 use crate::scenario::handshake::hosts::Hosts;
-use crate::scenario::rmmod::is_smc;
+use crate::scenario::loading::rmmod::is_smc;
 use crate::scenario::same;
-use crate::scenario::transfer::LOOPBACKS;
+use crate::smcify::rule::Rule;
 use anyhow::Context;
 use anyhow::Result;
 use anyhow::ensure;

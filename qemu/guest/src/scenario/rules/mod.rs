@@ -11,7 +11,7 @@ pub use churn::churn;
 pub use refused::intrude;
 
 use super::Report;
-use super::kernel;
+use crate::kernel::facts::kernel;
 use crate::smcify::Smcify;
 use crate::smcify::nothing_left;
 use anyhow::Result;

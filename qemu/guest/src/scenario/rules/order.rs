@@ -2,16 +2,16 @@
 //! Which rule decides when several cover a task; from when on, and until when; and that a
 //! rule about what has gone decides nothing any more.
 
-use crate::cgroup;
-use crate::cgroup::Cgroup;
-use crate::netns;
-use crate::netns::Netns;
-use crate::rule::Rule;
+use crate::kernel::cgroup;
+use crate::kernel::cgroup::Cgroup;
+use crate::kernel::netns;
+use crate::kernel::netns::Netns;
+use crate::kernel::task::joined;
 use crate::scenario::Report;
-use crate::scenario::rmmod::is_smc;
+use crate::scenario::loading::rmmod::is_smc;
 use crate::scenario::same;
+use crate::smcify::rule::Rule;
 use crate::smcify::set_default;
-use crate::task::joined;
 use anyhow::Context;
 use anyhow::Result;
 use anyhow::ensure;

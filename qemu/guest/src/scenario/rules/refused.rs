@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What is refused: names and values that are none, and tasks that may not.
 
-use crate::kmsg::Follow;
-use crate::rule::Rule;
-use crate::rule::listed;
+use crate::kernel::kmsg::Follow;
 use crate::scenario::Report;
 use crate::scenario::same;
 use crate::smcify::CONFIG;
+use crate::smcify::rule::Rule;
+use crate::smcify::rule::listed;
 use anyhow::Context;
 use anyhow::Result;
 use anyhow::bail;

@@ -4,10 +4,10 @@
 
 use crate::diag::Carrier;
 use crate::diag::carriers_of;
-use crate::net::address;
-use crate::pair::PROGRAM;
-use crate::pair::Program;
-use crate::peer::Peer;
+use crate::kernel::net::address;
+use crate::program::pair::PROGRAM;
+use crate::program::pair::Program;
+use crate::program::peer::Peer;
 use crate::scenario::same;
 use crate::smcify::Smcify;
 use anyhow::Context;

@@ -4,14 +4,14 @@
 use super::NO_COMMON_DEVICE;
 use super::rdma_is_ready;
 use crate::diag::Carrier;
-use crate::module;
-use crate::net;
-use crate::peer::Peer;
-use crate::scenario::fallback::PEER_DECLINED;
-use crate::scenario::fallback::PEER_NO_SMC;
-use crate::smc;
-use crate::tool::tool;
-use crate::until::until;
+use crate::kernel::module;
+use crate::kernel::net;
+use crate::kernel::smc;
+use crate::kernel::until::until;
+use crate::program::peer::Peer;
+use crate::scenario::data::fallback::PEER_DECLINED;
+use crate::scenario::data::fallback::PEER_NO_SMC;
+use crate::scenario::wire::tool::tool;
 use anyhow::Result;
 use nix::sys::utsname::uname;
 

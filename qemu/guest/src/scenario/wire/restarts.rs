@@ -13,7 +13,7 @@ use super::scene::TEST;
 use super::scene::VICTIM;
 use super::scene::test_soon;
 use crate::init;
-use crate::peer::Peer;
+use crate::program::peer::Peer;
 use crate::scenario::Report;
 use anyhow::Result;
 use anyhow::bail;
