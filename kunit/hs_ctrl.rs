@@ -14,12 +14,12 @@ use kernel::prelude::*;
 use crate::bindings;
 use crate::calls::sockaddr4;
 use crate::net::Socket;
-use crate::THIS_MODULE;
+use crate::compat::version::this_module;
 
 /// How many references of this module there are.
 pub(crate) fn references() -> c_int {
     // SAFETY: The module is there: this is its code.
-    unsafe { bindings::module_refcount(THIS_MODULE.as_ptr().cast()) }
+    unsafe { bindings::module_refcount(this_module().as_ptr().cast()) }
 }
 
 /// Binds an SMC socket to an IPv4 address and port, and listens.

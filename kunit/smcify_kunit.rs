@@ -47,7 +47,8 @@ module! {
     license: "GPL",
 }
 
-struct SmcifyKunit {
+/// What loading leaves: nothing but a wait at the end.
+pub struct SmcifyKunit {
     /// Dropped when the suites have long ended.
     _callbacks: compat::rcu::Callbacks,
 }

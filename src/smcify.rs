@@ -39,7 +39,7 @@ module! {
 
 /// The module, alive from insmod to rmmod.
 #[pin_data]
-struct Smcify {
+pub struct Smcify {
     #[pin]
     control: configfs::Subsystem<Control>,
     /// Dropped last.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! What the kernel's Rust crate lacks: RCU pointers, slices whose making may fail, the current
-//! task, rate-limited lines in the log.
+//! task, rate-limited lines in the log; and in `version.rs` what it has elsewhere from one version
+//! to the next.
 //!
 //! Bindings, each on its own; the room knows no other but [`crate::bindings`]. It would be called
 //! `kernel`, were that not the crate's name. Context: each item's own. Host tests have their own
@@ -18,3 +19,6 @@ pub mod log;
 pub mod netns;
 pub mod rcu;
 pub mod task;
+#[forbid(unsafe_code)]
+#[allow(dead_code)]
+pub mod version;

@@ -4,14 +4,10 @@
 //!
 //! Logic. Every method runs in process context and may sleep.
 
-// The macro looks for it here, before 7.0.
-#[allow(unused_imports)]
-use kernel::c_str;
 use kernel::configfs::{
     self,
     Group, //
 };
-use kernel::configfs_attrs;
 use kernel::page::PAGE_SIZE;
 use kernel::prelude::*;
 use kernel::str::{
@@ -23,6 +19,7 @@ use kernel::sync::Arc;
 use crate::compat::log;
 use crate::compat::rcu::Shared;
 use crate::compat::task;
+use crate::compat::version::configfs_attrs;
 use crate::control::attribute::{
     parse_action,
     print, //
@@ -35,7 +32,6 @@ use crate::rules::name::{
 use crate::rules::policy::Action;
 use crate::rules::selector::Selector;
 use crate::rules::Rule;
-use crate::THIS_MODULE;
 
 /// What a directory holds.
 #[pin_data]

@@ -10,7 +10,6 @@ use kernel::configfs::{
     Group,
     Subsystem, //
 };
-use kernel::configfs_attrs;
 use kernel::new_mutex;
 use kernel::page::PAGE_SIZE;
 use kernel::prelude::*;
@@ -20,6 +19,7 @@ use kernel::sync::{
 };
 
 use crate::compat::task;
+use crate::compat::version::configfs_attrs;
 use crate::control::attribute::{
     parse_action,
     print, //
@@ -27,7 +27,6 @@ use crate::control::attribute::{
 use crate::control::directory::Directory;
 use crate::control::switch::Switch;
 use crate::fixes::Fixes;
-use crate::THIS_MODULE;
 
 /// As in Cargo.toml.
 const VERSION: &str = "0.1.0";

@@ -31,7 +31,7 @@ use crate::compat::label::Label;
 use crate::compat::log;
 use crate::compat::netns;
 use crate::compat::rcu;
-use crate::THIS_MODULE;
+use crate::compat::version::this_module;
 
 pub use super::judge::{
     Judge,
@@ -115,7 +115,7 @@ impl<J: Judge> HsCtrl<J> {
             // defines.
             unsafe {
                 ctrl.write_bytes(0, 1);
-                (*ctrl).owner = THIS_MODULE.as_ptr().cast();
+                (*ctrl).owner = this_module().as_ptr().cast();
                 let place = (*ctrl).name.iter_mut().zip(NAME);
                 place.for_each(|(to, from)| *to = *from as c_char);
                 (*ctrl).syn_option = Some(Self::syn_option);
@@ -161,7 +161,7 @@ impl<J: Judge> HsCtrl<J> {
     unsafe extern "C" fn enter(net: *mut bindings::net) -> c_int {
         // SAFETY: The module is there: this is its code. It is not taken while it is being
         // unloaded, and then no place is.
-        if !unsafe { bindings::try_module_get(THIS_MODULE.as_ptr().cast()) } {
+        if !unsafe { bindings::try_module_get(this_module().as_ptr().cast()) } {
             return 0;
         }
         // A control of somebody else's is there for as long as this is held.
@@ -175,7 +175,7 @@ impl<J: Judge> HsCtrl<J> {
         );
         if let Err(other) = put {
             // SAFETY: The reference was just taken, and there is no place that counts it.
-            unsafe { bindings::module_put(THIS_MODULE.as_ptr().cast()) };
+            unsafe { bindings::module_put(this_module().as_ptr().cast()) };
             // SAFETY: `net` is alive, and `other` was in its place under the guard.
             unsafe { say_taken(net, other, &guard) };
         }
@@ -200,7 +200,7 @@ impl<J: Judge> HsCtrl<J> {
         );
         if taken.is_ok() {
             // SAFETY: It was ours to take out, and with it the reference that it counted.
-            unsafe { bindings::module_put(THIS_MODULE.as_ptr().cast()) };
+            unsafe { bindings::module_put(this_module().as_ptr().cast()) };
         }
     }
 

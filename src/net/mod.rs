@@ -26,6 +26,10 @@ mod judge;
 mod sock;
 mod socket;
 
+pub use crate::compat::version::{
+    ARef,
+    AlwaysRefCounted, //
+};
 pub use connection::Connection;
 pub use device::NetDevice;
 pub use dst::Dst;
@@ -35,15 +39,3 @@ pub use inet::{
 };
 pub use sock::Sock;
 pub use socket::Socket;
-
-// Before 6.18 they are in another place: Kbuild looks which.
-#[cfg(not(smcify_aref_in_types))]
-pub use kernel::sync::aref::{
-    ARef,
-    AlwaysRefCounted, //
-};
-#[cfg(smcify_aref_in_types)]
-pub use kernel::types::{
-    ARef,
-    AlwaysRefCounted, //
-};
