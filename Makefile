@@ -4,10 +4,10 @@
 #   make demo, make check, make proof, make interop, make bench, make lint, make run CMD=…, make shell, make vng
 #   make bench KDIR=<Rust-enabled kernel build>                     what it costs there
 #   make cocci KDIR=<kernel source> DIR=net/smc                      devices used without RCU
-#   make KDIR=<Rust-enabled kernel build> LLVM=1                     the module
+#   make KDIR=<Rust-enabled kernel build>                            the module
 #
 # Everything that kbuild offers for an out-of-tree module works with KDIR:
-# modules (the default), modules_install, clean, rust-analyzer, CLIPPY=1, MO=.
+# modules (the default), modules_install, clean, rust-analyzer, CLIPPY=1, MO=, LLVM=.
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
 KBUILD_GOALS := modules modules_install clean rust-analyzer compile_commands.json
@@ -18,16 +18,14 @@ DIR ?= net/smc
 .PHONY: $(KBUILD_GOALS) $(LAB_GOALS) bench run cocci
 .DEFAULT_GOAL := modules
 
-needs := RUST SMC CGROUPS NET_NS CONFIGFS_FS DYNAMIC_FTRACE DYNAMIC_FTRACE_WITH_ARGS FPROBE KPROBES
+# Kbuild itself says what the kernel build lacks (scripts/preflight.mk).
 ifeq ($(filter-out $(LAB_GOALS) bench run cocci clean,$(or $(MAKECMDGOALS),modules)),)
 else ifeq ($(wildcard $(KDIR)/include/config/auto.conf),)
 $(error smcify: no configured kernel build at $(KDIR): give one with KDIR=)
 else
 include $(KDIR)/include/config/auto.conf
-missing := $(strip $(foreach option,$(needs),$(if $(CONFIG_$(option)),,CONFIG_$(option))))
-$(if $(missing),$(error smcify: the kernel build at $(KDIR) lacks $(missing)))
-ifneq ($(shell test $(or $(CONFIG_RUSTC_VERSION),0) -ge 108200 || echo n),)
-$(error smcify: the kernel build at $(KDIR) is of an older rustc than 1.82)
+ifdef CONFIG_CC_IS_CLANG
+export LLVM ?= 1
 endif
 endif
 
