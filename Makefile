@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # The front door.
 #
-#   make demo, make check, make proof, make interop, make bench, make lint, make run CMD=…, make shell, make vng
+#   make demo, make check, make proof, make interop, make bench, make matrix, make lint,
+#   make run CMD=…, make shell, make vng
 #   make bench KDIR=<Rust-enabled kernel build>                     what it costs there
 #   make cocci KDIR=<kernel source> DIR=net/smc                      devices used without RCU
 #   make KDIR=<Rust-enabled kernel build>                            the module
@@ -11,7 +12,7 @@
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
 KBUILD_GOALS := modules modules_install clean rust-analyzer compile_commands.json
-LAB_GOALS := demo check proof interop lint shell vng
+LAB_GOALS := demo check proof interop lint matrix shell vng
 
 DIR ?= net/smc
 

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The command line of `cargo lab`.
 
-use std::convert::Infallible;
-use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use clap::Args;
 use clap::Parser;
@@ -18,6 +15,9 @@ Exit status of `lab run`:
   71  the guest died, or QEMU ended, before CMD did
   72  the guest was still running when --timeout was over
   73  the lab could not start it: set-up, image or QEMU";
+
+/// What a kernel is asked for by.
+const KERNEL: &str = "fixed|vulnerable|plain|distro|…|DIR";
 
 /// Boots smcify in QEMU guests, watches their kernel log, reports.
 #[derive(Debug, Parser)]
@@ -43,6 +43,8 @@ pub enum Command {
     Proof,
     /// Run real programs with TCP and under smcify, and compare with docs/compatibility.md.
     Interop(Interop),
+    /// Build and boot smcify on the kernels that people have; writes the table in README.md.
+    Matrix(Matrix),
     /// Measure what smcify costs, beside what else there is; writes bench/index.html.
     Bench(Bench),
     /// Run the scenarios under virtme-ng.
@@ -56,13 +58,9 @@ pub enum Command {
 /// What is common to all guests.
 #[derive(Args, Clone, Debug)]
 pub struct Machine {
-    /// `fixed` (7.2.12), `vulnerable` (6.16.12), `plain`, `plain-vulnerable` (the same without debugging) or the build directory of a Rust-enabled kernel.
-    #[arg(
-        long,
-        default_value = "fixed",
-        value_name = "fixed|vulnerable|plain|plain-vulnerable|DIR"
-    )]
-    pub kernel: KernelName,
+    /// `fixed` (7.3.4), `vulnerable` (6.16.12), `plain`, `plain-vulnerable` (the same without debugging), `distro` (7.3.4 as Debian configures it), another of `lab matrix`, or the build directory of a Rust-enabled kernel.
+    #[arg(long, default_value = "fixed", value_name = KERNEL)]
+    pub kernel: Kernel,
     /// Leave loading smcify.ko to CMD; it lies in /modules.
     #[arg(long)]
     pub no_module: bool,
@@ -119,8 +117,8 @@ pub struct Check {
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
     /// Only on this kernel.
-    #[arg(long, value_name = "fixed|vulnerable|plain|plain-vulnerable|DIR")]
-    pub kernel: Option<KernelName>,
+    #[arg(long, value_name = KERNEL)]
+    pub kernel: Option<Kernel>,
 }
 
 #[derive(Args, Debug)]
@@ -131,6 +129,13 @@ pub struct Interop {
     /// Write docs/compatibility.md anew.
     #[arg(long)]
     pub write: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Matrix {
+    /// Only these rows.
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
 }
 
 #[derive(Args, Debug)]
@@ -156,74 +161,15 @@ pub struct Bench {
 #[derive(Args, Debug)]
 pub struct Setup {
     /// Only this kernel; without it, the two of the check.
-    #[arg(long, value_name = "fixed|vulnerable|plain|plain-vulnerable|DIR")]
-    pub kernel: Option<KernelName>,
+    #[arg(long, value_name = KERNEL)]
+    pub kernel: Option<Kernel>,
 }
 
-/// A kernel as the user names it.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum KernelName {
-    Fixed,
-    Vulnerable,
-    Plain,
-    PlainVulnerable,
-    Dir(PathBuf),
-}
-
-impl FromStr for KernelName {
-    type Err = Infallible;
-
-    fn from_str(text: &str) -> Result<KernelName, Infallible> {
-        Ok(match text {
-            "fixed" => KernelName::Fixed,
-            "vulnerable" => KernelName::Vulnerable,
-            "plain" => KernelName::Plain,
-            "plain-vulnerable" => KernelName::PlainVulnerable,
-            dir => KernelName::Dir(dir.into()),
-        })
-    }
-}
-
-impl fmt::Display for KernelName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            KernelName::Fixed => f.pad("fixed"),
-            KernelName::Vulnerable => f.pad("vulnerable"),
-            KernelName::Plain => f.pad("plain"),
-            KernelName::PlainVulnerable => f.pad("plain-vulnerable"),
-            KernelName::Dir(dir) => write!(f, "{}", dir.display()),
-        }
-    }
-}
-
-impl KernelName {
-    /// The kernels that are asked for: without a word the two of the check.
-    pub fn asked(kernel: &Option<KernelName>) -> Vec<KernelName> {
-        match kernel {
-            Some(kernel) => vec![kernel.clone()],
-            None => vec![KernelName::Fixed, KernelName::Vulnerable],
-        }
-    }
-
-    /// What the set-up calls it.
-    pub fn kernel(&self) -> Kernel {
-        match self {
-            KernelName::Fixed => Kernel::Fixed,
-            KernelName::Vulnerable => Kernel::Vulnerable,
-            KernelName::Plain => Kernel::Plain,
-            KernelName::PlainVulnerable => Kernel::PlainVulnerable,
-            KernelName::Dir(dir) => Kernel::Dir(dir.clone()),
-        }
-    }
-
-    /// What the list of scenarios calls it: a tree of one's own counts as fixed.
-    pub fn group(&self) -> &'static str {
-        match self {
-            KernelName::Fixed | KernelName::Dir(_) => "fixed",
-            KernelName::Vulnerable => "vulnerable",
-            KernelName::Plain => "plain",
-            KernelName::PlainVulnerable => "plain-vulnerable",
-        }
+/// The kernels that are asked for: without a word the two of the check.
+pub fn asked(kernel: &Option<Kernel>) -> Vec<Kernel> {
+    match kernel {
+        Some(kernel) => vec![kernel.clone()],
+        None => vec![Kernel::FIXED, Kernel::VULNERABLE],
     }
 }
 
@@ -244,6 +190,6 @@ mod tests {
             panic!("`run` was asked for");
         };
         assert_eq!((run.guests, run.command.len()), (2, 3));
-        assert_eq!(run.machine.kernel, KernelName::Fixed);
+        assert_eq!(run.machine.kernel, Kernel::FIXED);
     }
 }

@@ -23,7 +23,6 @@ use anyhow::bail;
 use setup::Step;
 
 use crate::args;
-use crate::args::KernelName;
 use crate::boot::Boot;
 use crate::content::Content;
 use crate::facts::facts;
@@ -35,6 +34,7 @@ use crate::machine::RESULTS;
 use crate::qemu::Accel;
 use crate::tally::Failure;
 use crate::tally::Tally;
+use setup::Kernel;
 
 use page::Page;
 use results::Results;
@@ -56,7 +56,7 @@ const BESIDE_ULP: [&[&str]; 1] = [&["sockets", "connections"]];
 
 /// A guest to boot.
 struct Guest {
-    kernel: KernelName,
+    kernel: Kernel,
     parts: Vec<String>,
     /// Whether its clock counts instructions.
     counts: bool,
@@ -64,10 +64,10 @@ struct Guest {
 
 /// `lab bench`; returns the status to end with.
 pub fn bench(args: &args::Bench) -> Result<u8> {
-    let own = args.kdir.clone().map(KernelName::Dir);
+    let own = args.kdir.clone().map(Kernel::Dir);
     let kernels = match &own {
         Some(dir) => vec![dir.clone()],
-        None => vec![KernelName::Plain, KernelName::PlainVulnerable],
+        None => vec![Kernel::PLAIN, Kernel::PLAIN_VULNERABLE],
     };
     let ground = Ground::prepare(&kernels, &[STEP])?;
     let programs = programs()?;
@@ -111,7 +111,7 @@ pub fn bench(args: &args::Bench) -> Result<u8> {
     let page = Page {
         facts: facts(&ground.root, between.collect())?,
         config: match own {
-            None => KernelName::Plain.kernel().fragments()?,
+            None => Kernel::PLAIN.fragments()?,
             Some(_) => Vec::new(),
         },
         counted: &counted,
@@ -135,10 +135,10 @@ fn write(path: &Path, text: String) -> Result<()> {
 }
 
 /// The guests for `kernels`; of their parts those in `only`, or all.
-fn guests(kernels: &[KernelName], only: &[String], counts: bool) -> Vec<Guest> {
-    let of = |kernel: &KernelName| match kernel {
-        KernelName::PlainVulnerable => &BESIDE_ULP[..],
-        _ => &GUESTS[..],
+fn guests(kernels: &[Kernel], only: &[String], counts: bool) -> Vec<Guest> {
+    let of = |kernel: &Kernel| match *kernel == Kernel::PLAIN_VULNERABLE {
+        true => &BESIDE_ULP[..],
+        false => &GUESTS[..],
     };
     let all = kernels
         .iter()
@@ -159,7 +159,7 @@ fn guests(kernels: &[KernelName], only: &[String], counts: bool) -> Vec<Guest> {
 /// Boots as many at a time as there are processors.
 fn run(
     ground: &Ground,
-    benches: &[(KernelName, ground::Bench)],
+    benches: &[(Kernel, ground::Bench)],
     programs: &[PathBuf],
     guests: Vec<Guest>,
     step: &Step,

@@ -3,8 +3,8 @@
 
 use anyhow::Result;
 
+use crate::args;
 use crate::args::Check;
-use crate::args::KernelName;
 use crate::cocci;
 use crate::compile_fail;
 use crate::ground::Bench;
@@ -21,7 +21,7 @@ const SCENARIOS: &str = "scenarios";
 
 /// `lab check`; returns the status to end with.
 pub fn check(args: &Check) -> Result<u8> {
-    let kernels = KernelName::asked(&args.kernel);
+    let kernels = args::asked(&args.kernel);
     let whole = args.names.is_empty() && args.kernel.is_none();
     let steps = if whole {
         vec![HOST, SCENARIOS]

@@ -182,11 +182,15 @@ impl Content {
         ground: &Ground,
         bench: &Bench,
     ) -> Result<Vec<String>> {
-        let mut wanted = vec!["smc", "smc_diag"];
+        let kmods = Kmods::new(&bench.built.dir)?;
+        // Modules in some kernels, built into others; KUnit for those who have it.
+        let mut wanted = vec!["configfs"];
+        wanted.extend(kmods.has("kunit").then_some("kunit"));
+        wanted.extend(["smc", "smc_diag"]);
         if self.rxe {
             wanted.push("rdma_rxe");
         }
-        let theirs = Kmods::new(&bench.built.dir)?.load_order(&wanted)?;
+        let theirs = kmods.load_order(&wanted)?;
         let files: Vec<_> = theirs
             .iter()
             .map(|path| bench.built.dir.join(path))

@@ -12,7 +12,6 @@ use comfy_table::Table;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use guest::Shown;
 
-use crate::args::KernelName;
 use crate::boot::Boot;
 use crate::boot::DIED;
 use crate::content::Content;
@@ -20,6 +19,7 @@ use crate::ground::Ground;
 use crate::ground::new_run;
 use crate::log::Event;
 use crate::machine::RESULTS;
+use setup::Kernel;
 
 const STEP: &str = "demonstration";
 
@@ -28,7 +28,7 @@ const TIMEOUT: Duration = Duration::from_secs(300);
 
 /// `lab demo`; returns the status to end with.
 pub fn demo() -> Result<u8> {
-    let kernel = KernelName::Fixed;
+    let kernel = Kernel::FIXED;
     let ground = Ground::prepare(std::slice::from_ref(&kernel), &[STEP])?;
     let bench = ground.bench(&kernel)?;
     let step = ground.progress.step(STEP);

@@ -15,12 +15,11 @@ use anyhow::bail;
 use guest::PROGRAMS;
 use setup::Built;
 use setup::Cache;
-use setup::Kernel;
 use setup::Progress;
 use setup::Root;
 
-use crate::args::KernelName;
 use crate::qemu::Accel;
+use setup::Kernel;
 
 /// The target of the guest's programs: static, so that they run in any guest.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
@@ -52,9 +51,8 @@ impl Bench {
 
 impl Ground {
     /// Makes what is missing; `kernels` will be asked for, then come `steps`.
-    pub fn prepare(kernels: &[KernelName], steps: &[&str]) -> Result<Ground> {
-        let kernels: Vec<Kernel> = kernels.iter().map(KernelName::kernel).collect();
-        let mut all = setup::steps(&kernels);
+    pub fn prepare(kernels: &[Kernel], steps: &[&str]) -> Result<Ground> {
+        let mut all = setup::steps(kernels);
         all.extend(steps.iter().map(|step| step.to_string()));
         let progress = Progress::new(all);
         let root = Root::ensure(&Cache::open()?, &progress)?;
@@ -67,8 +65,8 @@ impl Ground {
     }
 
     /// The kernel and the modules.
-    pub fn bench(&self, kernel: &KernelName) -> Result<Bench> {
-        let built = setup::kernel(&self.root, &kernel.kernel(), &self.progress)?;
+    pub fn bench(&self, kernel: &Kernel) -> Result<Bench> {
+        let built = setup::kernel(&self.root, kernel, &self.progress)?;
         let modules = setup::modules(&self.root, &built, &self.progress)?;
         let probe = runs().join(format!("probe-{}", std::process::id()));
         let accel = Accel::choose(&self.root, &built.image, &probe)?;

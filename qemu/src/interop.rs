@@ -15,7 +15,6 @@ use guest::TRIED;
 use guest::Tried;
 
 use crate::args::Interop;
-use crate::args::KernelName;
 use crate::ground::Ground;
 use crate::ground::new_run;
 use crate::machine::RESULTS;
@@ -25,9 +24,10 @@ use crate::scenarios::groups;
 use crate::scenarios::listed;
 use crate::tally::Failure;
 use crate::tally::Tally;
+use setup::Kernel;
 
 const STEP: &str = "interop";
-const KERNEL: KernelName = KernelName::Plain;
+const KERNEL: Kernel = Kernel::PLAIN;
 /// The scenarios that the page is about.
 const SHOWN: [&str; 2] = ["interop", "interop-cpython"];
 /// Below the checkout.

@@ -37,6 +37,11 @@ impl Kmods {
         })
     }
 
+    /// Whether there is such a module, loadable or built in.
+    pub fn has(&self, name: &str) -> bool {
+        self.loadable.contains_key(name) || self.builtin.iter().any(|it| it == name)
+    }
+
     /// Paths below the build directory of `wanted` and what they depend on,
     /// each after its dependencies. What is built in needs no module.
     pub fn load_order(&self, wanted: &[&str]) -> Result<Vec<PathBuf>> {

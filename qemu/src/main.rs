@@ -20,6 +20,7 @@ mod ktap;
 mod lint;
 mod log;
 mod machine;
+mod matrix;
 mod page;
 mod proof;
 mod qemu;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         Command::Demo => demo::demo(),
         Command::Proof => proof::proof(),
         Command::Interop(args) => interop::interop(&args),
+        Command::Matrix(args) => matrix::matrix(&args),
         Command::Bench(args) => bench::bench(&args),
         Command::Vng(args) => vng::vng(&args),
         Command::Lint => lint::lint(),

@@ -15,7 +15,6 @@ use anyhow::Result;
 use guest::Listed;
 use setup::Root;
 
-use crate::args::KernelName;
 use crate::expect;
 use crate::facts::Fact;
 use crate::facts::facts;
@@ -30,6 +29,7 @@ use crate::scenarios::groups;
 use crate::scenarios::listed;
 use crate::tally::Failure;
 use crate::tally::Tally;
+use setup::Kernel;
 
 use page::Page;
 use page::Row;
@@ -37,7 +37,7 @@ use page::Run;
 use text::Text;
 
 const STEP: &str = "before and after";
-const KERNEL: KernelName = KernelName::Vulnerable;
+const KERNEL: Kernel = Kernel::VULNERABLE;
 /// Below the checkout.
 const INDEX: &str = "proof/index.html";
 
@@ -84,7 +84,7 @@ pub fn proof() -> Result<u8> {
     }
     let page = Page {
         facts: made_with(&ground.root, &bench, survived)?,
-        config: KERNEL.kernel().fragments()?,
+        config: KERNEL.fragments()?,
         rows,
         good: tally.good(),
     };

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::args::KernelName;
+use crate::args;
 use crate::args::Machine;
 use crate::args::Run;
 use crate::args::Setup;
@@ -42,7 +42,7 @@ pub fn shell(args: &Shell) -> Result<u8> {
 
 /// `lab setup`.
 pub fn setup(args: &Setup) -> Result<u8> {
-    let kernels = KernelName::asked(&args.kernel);
+    let kernels = args::asked(&args.kernel);
     let ground = Ground::prepare(&kernels, &[])?;
     for kernel in &kernels {
         let bench = ground.bench(kernel)?;

@@ -17,7 +17,6 @@ use guest::Expected;
 use guest::Listed;
 use setup::Step;
 
-use crate::args::KernelName;
 use crate::boot::Boot;
 use crate::content::Content;
 use crate::expect;
@@ -31,10 +30,11 @@ use crate::machine::RESULTS;
 use crate::splat::Splat;
 use crate::tally::Failure;
 use crate::tally::Tally;
+use setup::Kernel;
 
 /// Scenarios that share a boot.
 pub struct Group {
-    pub kernel: KernelName,
+    pub kernel: Kernel,
     pub nodes: u8,
     pub guest: String,
     pub waits: bool,
@@ -78,7 +78,7 @@ pub struct Went {
 /// in which they ended.
 pub fn run(
     ground: &Ground,
-    benches: &[(&KernelName, &Bench)],
+    benches: &[(&Kernel, &Bench)],
     mut groups: Vec<Group>,
     step: &Step,
 ) -> Result<Vec<Went>> {
@@ -125,8 +125,18 @@ pub fn listed(ground: &Ground) -> Result<Vec<Listed>> {
     serde_json::from_slice(&output.stdout).context("`guest list --json` gave no list of scenarios")
 }
 
+/// What the list of scenarios calls a kernel; what it does not know counts as fixed.
+pub fn group_of(kernel: &Kernel) -> &'static str {
+    match kernel {
+        it if *it == Kernel::VULNERABLE => "vulnerable",
+        it if *it == Kernel::PLAIN => "plain",
+        it if *it == Kernel::PLAIN_VULNERABLE => "plain-vulnerable",
+        _ => "fixed",
+    }
+}
+
 /// Which scenarios share which boot; those in `names`, or all.
-pub fn groups(listed: &[Listed], kernels: &[KernelName], names: &[String]) -> Result<Vec<Group>> {
+pub fn groups(listed: &[Listed], kernels: &[Kernel], names: &[String]) -> Result<Vec<Group>> {
     if let Some(name) = names
         .iter()
         .find(|name| !listed.iter().any(|it| it.name == **name))
@@ -141,10 +151,10 @@ pub fn groups(listed: &[Listed], kernels: &[KernelName], names: &[String]) -> Re
     for kernel in kernels {
         for one in listed {
             let named = names.contains(&one.name);
-            let fits = one.kernels.iter().any(|it| it == kernel.group());
+            let fits = one.kernels.iter().any(|it| it == group_of(kernel));
             // What is not for the check runs where it is asked for: without a kernel at any,
             // for the plain one also where more is noticed.
-            let of_plain = one.kernels == ["plain"] && kernel.group() == "fixed";
+            let of_plain = one.kernels == ["plain"] && group_of(kernel) == "fixed";
             let on_demand = named && (one.kernels.is_empty() || of_plain);
             if !on_demand && !(fits && (named || names.is_empty())) {
                 continue;
@@ -332,7 +342,7 @@ mod tests {
             scenario("apart-x", &["fixed"], 1),
             scenario("c", &["fixed"], 1),
         ];
-        let both = [KernelName::Fixed, KernelName::Vulnerable];
+        let both = [Kernel::FIXED, Kernel::VULNERABLE];
         let all = groups(&listed, &both, &[]).expect("all are known");
         let names: Vec<_> = all
             .iter()
@@ -365,11 +375,11 @@ mod tests {
         assert!(groups(&[scenario("c", &[], 1)], &both, &[]).is_ok_and(|it| it.is_empty()));
         // For the plain kernel by itself, for the fixed one when it is named.
         let plain = [scenario("c", &["plain"], 1)];
-        let places = |kernels: &[KernelName], names: &[String]| {
+        let places = |kernels: &[Kernel], names: &[String]| {
             let groups = groups(&plain, kernels, names).expect("known");
             groups.iter().map(Group::place).collect::<Vec<_>>()
         };
-        assert_eq!(places(&[KernelName::Plain], &[]), ["plain"]);
+        assert_eq!(places(&[Kernel::PLAIN], &[]), ["plain"]);
         assert_eq!(places(&both, &[]), [""; 0]);
         assert_eq!(places(&both, &["c".into()]), ["fixed"]);
     }

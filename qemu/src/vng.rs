@@ -12,8 +12,8 @@ use anyhow::Context;
 use anyhow::Result;
 use guest::PLAN;
 
+use crate::args;
 use crate::args::Check;
-use crate::args::KernelName;
 use crate::content::Content;
 use crate::ground::Bench;
 use crate::ground::Ground;
@@ -42,7 +42,7 @@ const TIMED_OUT: i32 = 124;
 
 /// `lab vng`; returns the status to end with.
 pub fn vng(args: &Check) -> Result<u8> {
-    let kernels = KernelName::asked(&args.kernel);
+    let kernels = args::asked(&args.kernel);
     let ground = Ground::prepare(&kernels, &[STEP])?;
     let mut tally = Tally::default();
     for kernel in &kernels {

@@ -38,6 +38,12 @@ pub(crate) fn text<'a>(config: &'a str, name: &str) -> Option<&'a str> {
         .map(|value| value.trim_matches('"'))
 }
 
+/// `config` without what is a module there.
+pub(crate) fn without_modules(config: &str) -> String {
+    let kept = config.lines().filter(|line| !line.ends_with("=m"));
+    kept.map(|line| format!("{line}\n")).collect()
+}
+
 /// The options that `text` sets; of two lines for one option, the last counts.
 fn options(text: &str) -> BTreeMap<&str, &str> {
     let set = |line: &'_ str| line.starts_with("CONFIG_");
@@ -67,6 +73,13 @@ mod tests {
         assert_eq!(unmet.len(), 5, "{unmet:?}");
         assert_eq!(unmet[0], "CONFIG_A=n is asked for, y came out");
         assert_eq!(unmet[4], "CONFIG_N=21 is asked for, 20 came out");
+    }
+
+    #[test]
+    fn modules_are_left_out() {
+        let left = without_modules(CONFIG);
+        assert!(!left.contains("CONFIG_C=") && left.contains("CONFIG_A=y\n"));
+        assert_eq!(left.lines().count(), CONFIG.lines().count() - 1);
     }
 
     #[test]

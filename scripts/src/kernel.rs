@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Kernels: those that the lab builds, and builds of the user's own.
 
+use std::convert::Infallible;
+use std::fmt;
 use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
-use std::process::Command;
-use std::thread;
+use std::str::FromStr;
 
 use anyhow::Context;
 use anyhow::Result;
@@ -13,34 +14,19 @@ use anyhow::bail;
 use sha2::Digest;
 use sha2::Sha256;
 
-use crate::cache::GB;
 use crate::config;
-use crate::debootstrap::remove;
 use crate::progress::Progress;
-use crate::progress::Step;
+use crate::recipes;
+use crate::recipes::Arch;
+use crate::recipes::Compiler;
+use crate::recipes::Recipe;
 use crate::root::Root;
-use crate::run;
-use crate::source;
-use crate::source::Source;
-use crate::source::Tree;
-
-/// The room that a build takes.
-const ROOM: u64 = 3 * GB;
-
-/// The commands of a first build, about; later ones know from the one before.
-const COMMANDS: usize = 2700;
 
 /// A kernel to boot and to build the modules against.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Kernel {
-    /// Linux 7.2, where the bugs in SMC are fixed; with lockdep.
-    Fixed,
-    /// Linux 6.16, where they are not.
-    Vulnerable,
-    /// Linux 7.2 without any debugging: for what is measured, and for what takes long.
-    Plain,
-    /// Linux 6.16 without any debugging: for what is measured of the ULP that 7.0 removed.
-    PlainVulnerable,
+    /// One of the lab's own.
+    Lab(&'static Recipe),
     /// The user's own build: the directory given to `make O=`, or a source tree
     /// that was built in place.
     Dir(PathBuf),
@@ -59,95 +45,98 @@ pub struct Built {
     pub release: String,
     /// The source tree.
     pub source: PathBuf,
+    pub arch: Arch,
+    pub compiler: Compiler,
+    /// What the compiler calls itself.
+    pub compiler_text: String,
 }
-
-/// A build of the lab's own.
-struct Recipe {
-    name: &'static str,
-    source: Source,
-    fragments: &'static [&'static str],
-}
-
-const FIXED: Recipe = Recipe {
-    name: "fixed",
-    source: source::FIXED,
-    fragments: &[
-        "kernel.config",
-        "debug.config",
-        "lockdep.config",
-        "fixed.config",
-    ],
-};
-
-const VULNERABLE: Recipe = Recipe {
-    name: "vulnerable",
-    source: source::VULNERABLE,
-    fragments: &["kernel.config", "debug.config", "vulnerable.config"],
-};
-
-const PLAIN: Recipe = Recipe {
-    name: "plain",
-    source: source::FIXED,
-    fragments: &["kernel.config", "fixed.config", "plain.config"],
-};
-
-const PLAIN_VULNERABLE: Recipe = Recipe {
-    name: "plain-vulnerable",
-    source: source::VULNERABLE,
-    fragments: &["kernel.config", "vulnerable.config", "plain.config"],
-};
 
 impl Kernel {
+    /// Linux 7.3, where the bugs in SMC are fixed; with lockdep.
+    pub const FIXED: Kernel = Kernel::Lab(&recipes::FIXED);
+    /// Linux 6.16, where they are not.
+    pub const VULNERABLE: Kernel = Kernel::Lab(&recipes::VULNERABLE);
+    /// Linux 7.3 without any debugging: for what is measured, and for what takes long.
+    pub const PLAIN: Kernel = Kernel::Lab(&recipes::PLAIN);
+    /// Linux 6.16 without any debugging: for what is measured of the ULP that 7.0 removed.
+    pub const PLAIN_VULNERABLE: Kernel = Kernel::Lab(&recipes::PLAIN_VULNERABLE);
+
+    /// The rows of `lab matrix`.
+    pub fn matrix() -> impl Iterator<Item = &'static Recipe> {
+        recipes::MATRIX.into_iter()
+    }
+
     /// The names of the steps that [`kernel`] may take.
     pub(crate) fn steps(&self) -> Vec<String> {
-        self.recipe()
-            .map(|recipe| vec![recipe.source.step(), recipe.step()])
-            .unwrap_or_default()
+        match self {
+            Kernel::Lab(recipe) => recipe.steps(),
+            Kernel::Dir(_) => Vec::new(),
+        }
     }
 
     /// A short name, fit for a file.
-    pub(crate) fn name(&self) -> String {
+    pub fn name(&self) -> String {
         match self {
+            Kernel::Lab(recipe) => recipe.name.to_string(),
             Kernel::Dir(dir) => {
                 let dir = dir.canonicalize().unwrap_or(dir.clone());
                 format!("dir-{}", &hash(&dir.to_string_lossy())[..8])
             }
-            Kernel::Fixed => FIXED.name.to_string(),
-            Kernel::Vulnerable => VULNERABLE.name.to_string(),
-            Kernel::Plain => PLAIN.name.to_string(),
-            Kernel::PlainVulnerable => PLAIN_VULNERABLE.name.to_string(),
         }
     }
 
     /// What configures it, by name and text; nothing for a build of the user's own.
     pub fn fragments(&self) -> Result<Vec<(&'static str, String)>> {
-        let names = self.recipe().map(|recipe| recipe.fragments);
-        let names = names.unwrap_or_default().iter();
-        names.map(|name| Ok((*name, config::read(name)?))).collect()
+        let names = match self {
+            Kernel::Lab(recipe) => recipe.fragments,
+            Kernel::Dir(_) => &[],
+        };
+        let read = |name: &&'static str| Ok((*name, config::read(name)?));
+        names.iter().map(read).collect()
     }
+}
 
-    fn recipe(&self) -> Option<Recipe> {
+impl PartialEq for Kernel {
+    fn eq(&self, other: &Kernel) -> bool {
+        match (self, other) {
+            (Kernel::Lab(one), Kernel::Lab(other)) => one.name == other.name,
+            (Kernel::Dir(one), Kernel::Dir(other)) => one == other,
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Kernel {}
+
+impl FromStr for Kernel {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Kernel, Infallible> {
+        let mut all = recipes::ALL.into_iter();
+        Ok(match all.find(|recipe| recipe.name == text) {
+            Some(recipe) => Kernel::Lab(recipe),
+            None => Kernel::Dir(text.into()),
+        })
+    }
+}
+
+impl fmt::Display for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Kernel::Fixed => Some(FIXED),
-            Kernel::Vulnerable => Some(VULNERABLE),
-            Kernel::Plain => Some(PLAIN),
-            Kernel::PlainVulnerable => Some(PLAIN_VULNERABLE),
-            Kernel::Dir(_) => None,
+            Kernel::Lab(recipe) => f.pad(recipe.name),
+            Kernel::Dir(dir) => write!(f, "{}", dir.display()),
         }
     }
 }
 
 /// Finds `kernel`; one of the lab's own is fetched, configured and built if its
 /// inputs (source, fragments, toolchain) are not those of the last build.
-/// `$SMCIFY_LINUX_7_2` and `$SMCIFY_LINUX_6_16` may name a source tarball or tree
-/// to build instead of the pinned one.
+/// `$SMCIFY_LINUX_7_3`, `$SMCIFY_LINUX_6_16` and so on may name a source tarball or tree to build
+/// instead of the pinned one.
 pub fn kernel(root: &Root, kernel: &Kernel, progress: &Progress) -> Result<Built> {
-    if let Some(recipe) = kernel.recipe() {
-        let dir = recipe.ensure(root, progress)?;
-        return built(recipe.name.to_string(), &dir);
-    }
-    let Kernel::Dir(dir) = kernel else {
-        bail!("no such kernel")
+    let dir = match kernel {
+        Kernel::Lab(recipe) => return built(kernel.name(), &recipe.ensure(root, progress)?),
+        Kernel::Dir(dir) => dir,
     };
     let dir = dir
         .canonicalize()
@@ -167,14 +156,19 @@ pub fn kernel(root: &Root, kernel: &Kernel, progress: &Progress) -> Result<Built
 fn built(name: String, dir: &Path) -> Result<Built> {
     let missing = |what: &str| {
         format!(
-            "{} is no finished kernel build: no {what}; build it with make O=… LLVM=1 bzImage modules",
+            "{} is no finished kernel build: no {what}; build it with make O=… bzImage modules",
             dir.display()
         )
     };
-    let image = dir.join("arch/x86/boot/bzImage");
+    let config = fs::read_to_string(dir.join("include/config/auto.conf"));
+    let config = config.with_context(|| missing("include/config/auto.conf"))?;
+    let (arch, compiler) = (Arch::of(&config), Compiler::of(&config));
+    let compiler_text = config::text(&config, "CONFIG_CC_VERSION_TEXT");
+    let compiler_text = compiler_text.unwrap_or_default().to_string();
+    let image = dir.join(arch.image());
     let image = image
         .canonicalize()
-        .with_context(|| missing("arch/x86/boot/bzImage"))?;
+        .with_context(|| missing(arch.image()))?;
     let release = fs::read_to_string(dir.join("include/config/kernel.release"));
     let release = release
         .with_context(|| missing("include/config/kernel.release"))?
@@ -191,6 +185,9 @@ fn built(name: String, dir: &Path) -> Result<Built> {
         image,
         release,
         source,
+        arch,
+        compiler,
+        compiler_text,
     })
 }
 
@@ -212,144 +209,8 @@ fn same_compiler(kernel: &str, root: &str) -> Result<()> {
     Ok(())
 }
 
-impl Recipe {
-    fn step(&self) -> String {
-        format!("kernel {}", self.name)
-    }
-
-    /// The build directory, up to date.
-    fn ensure(&self, root: &Root, progress: &Progress) -> Result<PathBuf> {
-        let tree = self.source.ensure(root, progress)?;
-        let fragment = config::fragment(self.fragments)?;
-        let dir = root.cache().dir().join("build").join(self.name);
-        let stamp = dir.with_file_name(format!("{}.stamp", self.name));
-        let identity = identity(&tree, &fragment, &root.toolchain()?);
-        // A tree of the user's own may have changed: make finds out.
-        let current =
-            || tree.identity.is_some() && fs::read_to_string(&stamp).is_ok_and(|it| it == identity);
-        if !current() {
-            let _lock = root
-                .cache()
-                .lock(&format!("kernel-{}", self.name), progress)?;
-            if !current() {
-                let step = progress.step(&self.step());
-                self.build(root, &tree, &dir, &fragment, &step)?;
-                fs::write(&stamp, &identity)
-                    .with_context(|| format!("cannot write {}", stamp.display()))?;
-                step.done();
-            }
-        }
-        Ok(dir)
-    }
-
-    /// Configures and builds in `dir`, going on where an earlier build ended.
-    fn build(
-        &self,
-        root: &Root,
-        tree: &Tree,
-        dir: &Path,
-        fragment: &str,
-        step: &Step,
-    ) -> Result<()> {
-        if dir
-            .join("source")
-            .canonicalize()
-            .is_ok_and(|source| source != tree.dir)
-        {
-            remove(dir)?;
-        }
-        let begun = dir.join("vmlinux.o").exists();
-        root.cache()
-            .need(&self.step(), if begun { GB / 2 } else { ROOM })?;
-        fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
-        step.note("configuring");
-        configure(root, tree, dir, fragment)?;
-        let count = dir.with_file_name(format!("{}.commands", self.name));
-        let total = fs::read_to_string(&count)
-            .ok()
-            .and_then(|text| text.trim().parse().ok());
-        let commands = compile(
-            root,
-            tree,
-            dir,
-            &root.cache().log(&self.step()),
-            total.unwrap_or(COMMANDS),
-            step,
-        )?;
-        // A build that had little left to do is no measure for a whole one.
-        if !begun {
-            fs::write(&count, commands.to_string())
-                .with_context(|| format!("cannot write {}", count.display()))?;
-        }
-        Ok(())
-    }
-}
-
-/// Makes `.config` in `dir` and checks it.
-fn configure(root: &Root, tree: &Tree, dir: &Path, fragment: &str) -> Result<()> {
-    let file = dir.join("fragment");
-    fs::write(&file, fragment).with_context(|| format!("cannot write {}", file.display()))?;
-    let mut make = make(root, tree, dir);
-    make.arg("-s")
-        .arg(format!("KCONFIG_ALLCONFIG={}", file.display()))
-        .arg("allnoconfig");
-    run::output(make)?;
-    let path = dir.join(".config");
-    let config =
-        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let unmet = config::unmet(fragment, &config);
-    if !unmet.is_empty() {
-        bail!(
-            "the kernel's configuration does not come out as qemu/configs ask: {}",
-            unmet.join("; ")
-        );
-    }
-    Ok(())
-}
-
-/// Builds image and modules; returns how many commands that took.
-fn compile(
-    root: &Root,
-    tree: &Tree,
-    dir: &Path,
-    log: &Path,
-    total: usize,
-    step: &Step,
-) -> Result<usize> {
-    let jobs = thread::available_parallelism().map_or(1, usize::from);
-    let mut make = make(root, tree, dir);
-    make.arg(format!("-j{jobs}")).args(["bzImage", "modules"]);
-    let mut commands = 0;
-    run::logged(make, log, |line| {
-        if line.starts_with("  ") {
-            commands += 1;
-            step.note(&format!(
-                "{commands} of about {} objects",
-                total.max(commands)
-            ));
-        }
-    })?;
-    Ok(commands)
-}
-
-fn make(root: &Root, tree: &Tree, dir: &Path) -> Command {
-    let mut make = root.command("make");
-    make.arg("-C")
-        .arg(&tree.dir)
-        .arg(format!("O={}", dir.display()))
-        .args(["LLVM=1", "ARCH=x86_64"]);
-    make
-}
-
-/// What a build is made from, a line for each input; two builds of the same
-/// text are the same.
-fn identity(tree: &Tree, fragment: &str, toolchain: &str) -> String {
-    let source = tree.identity.as_deref().unwrap_or("the user's own");
-    format!("source {source}\nfragment {}\n{toolchain}", hash(fragment))
-}
-
 /// The SHA-256 of `text`, in hexadecimal.
-fn hash(text: &str) -> String {
+pub(crate) fn hash(text: &str) -> String {
     Sha256::digest(text)
         .iter()
         .map(|byte| format!("{byte:02x}"))
@@ -359,22 +220,6 @@ fn hash(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn tree(identity: &str) -> Tree {
-        Tree {
-            dir: "/src".into(),
-            identity: Some(identity.into()),
-        }
-    }
-
-    #[test]
-    fn identity_changes_with_each_input() {
-        let one = identity(&tree("a"), "CONFIG_A=y\n", "clang 19\n");
-        assert_eq!(one, identity(&tree("a"), "CONFIG_A=y\n", "clang 19\n"));
-        assert_ne!(one, identity(&tree("b"), "CONFIG_A=y\n", "clang 19\n"));
-        assert_ne!(one, identity(&tree("a"), "CONFIG_A=n\n", "clang 19\n"));
-        assert_ne!(one, identity(&tree("a"), "CONFIG_A=y\n", "clang 20\n"));
-    }
 
     #[test]
     fn another_compiler_is_refused() {
@@ -398,7 +243,7 @@ mod tests {
         let error = built("x".into(), Path::new("/proc")).expect_err("no kernel there");
         let said = format!("{error:#}");
         assert!(
-            said.contains("no arch/x86/boot/bzImage") && !said.contains('\n'),
+            said.contains("no include/config/auto.conf") && !said.contains('\n'),
             "{said}"
         );
     }

@@ -5,6 +5,7 @@
 //! rebuilt only when its inputs change.
 
 mod apt;
+mod build;
 mod cache;
 mod config;
 mod debootstrap;
@@ -14,6 +15,7 @@ mod modules;
 mod programs;
 mod progress;
 mod recipe;
+mod recipes;
 mod root;
 mod run;
 mod source;
@@ -31,6 +33,9 @@ pub use programs::programs;
 pub use programs::steps as programs_steps;
 pub use progress::Progress;
 pub use progress::Step;
+pub use recipes::Arch;
+pub use recipes::Compiler;
+pub use recipes::Recipe;
 pub use root::Root;
 
 /// The checkout that this program was built from.

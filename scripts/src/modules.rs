@@ -54,7 +54,7 @@ pub fn clippy(root: &Root, built: &Built, progress: &Progress) -> Result<()> {
     make(root, built, progress, &clippy_name(&built.name), &arguments).map(drop)
 }
 
-/// `make KDIR=… LLVM=1` in the checkout, in a directory for `step`, which is returned.
+/// `make KDIR=…` in the checkout, in a directory for `step`, which is returned.
 fn make(
     root: &Root,
     built: &Built,
@@ -74,7 +74,9 @@ fn make(
     make.arg(format!("KDIR={}", built.dir.display()));
     make.arg(format!("MO={}", dir.display()));
     make.arg(format!("-j{jobs}"));
-    make.args(["LLVM=1", "SMCIFY_TESTS=m"]).args(arguments);
+    make.arg(format!("ARCH={}", built.arch.name()));
+    make.args(built.compiler.arguments());
+    make.arg("SMCIFY_TESTS=m").args(arguments);
     run::logged(make, &root.cache().log(step), |_| ())?;
     running.done();
     Ok(dir)

@@ -42,6 +42,8 @@ pub(crate) const TOOLCHAIN: Recipe = Recipe {
         "libssl-dev",
         "xz-utils",
         "zstd",
+        "lz4",
+        "ccache",
         "python3",
         "perl",
         "kmod",

@@ -59,7 +59,7 @@ const RESET_CONTROL: u64 = 0xcf9;
 const RESET: u8 = 0x06;
 
 /// Where, which kind, with which options.
-const MOUNTS: [(&str, &str, &str); 12] = [
+const MOUNTS: [(&str, &str, &str); 11] = [
     ("/proc", "proc", ""),
     ("/sys", "sysfs", ""),
     ("/dev", "devtmpfs", ""),
@@ -69,7 +69,6 @@ const MOUNTS: [(&str, &str, &str); 12] = [
     ("/run", "tmpfs", "mode=755"),
     ("/sys/kernel/debug", "debugfs", ""),
     ("/sys/kernel/tracing", "tracefs", ""),
-    ("/sys/kernel/config", "configfs", ""),
     ("/sys/fs/bpf", "bpf", ""),
     ("/sys/fs/cgroup", "cgroup2", ""),
 ];
@@ -152,6 +151,8 @@ fn prepare(plan: &Plan) -> Result<()> {
     for path in &plan.modules {
         module::load(path)?;
     }
+    // It may be one of them.
+    mount_at("/sys/kernel/config", "configfs", "")?;
     if let Some(eid) = &plan.ueid {
         smc::add_ueid(eid)?;
     }
