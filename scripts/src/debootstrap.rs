@@ -13,10 +13,10 @@ use anyhow::Result;
 use anyhow::bail;
 
 use crate::apt::Apt;
-use crate::apt::SUITE;
 use crate::cache::Cache;
 use crate::enter;
 use crate::progress::Step;
+use crate::recipe::Kind;
 use crate::recipe::Recipe;
 use crate::run;
 
@@ -28,10 +28,23 @@ pub(crate) fn make(recipe: &Recipe, cache: &Cache, dir: &Path, step: &Step) -> R
     step.note("looking for a Debian mirror");
     let apt = Apt::open(cache)?;
     let mut command = mmdebstrap(cache, &apt, step)?;
-    command.args([
-        "--variant=apt",
-        &format!("--include={}", recipe.packages.join(",")),
-    ]);
+    command.arg(format!("--include={}", recipe.packages.concat().join(",")));
+    match recipe.kind {
+        Kind::Runs(others) => {
+            command.arg("--variant=apt");
+            if !others.is_empty() {
+                // Which one is this machine's, mmdebstrap knows.
+                let all = format!("--architectures={},{}", native()?, others.join(","));
+                command.arg(all);
+            }
+        }
+        Kind::Holds(architecture) => {
+            command.args([
+                "--variant=extract",
+                &format!("--architectures={architecture}"),
+            ]);
+        }
+    }
     let log = cache.log(recipe.name);
     step.note("installing packages");
     match enter::is_root() {
@@ -40,12 +53,12 @@ pub(crate) fn make(recipe: &Recipe, cache: &Cache, dir: &Path, step: &Step) -> R
             enter::enter_namespaces(&mut command);
             command
                 .arg("--mode=root")
-                .arg(SUITE)
+                .arg(recipe.suite)
                 .arg(&partial)
                 .arg(&apt.site);
             run::logged(command, &log, |line| step.note(said(line)))?;
         }
-        false => unprivileged(command, &partial, &apt.site, &log, step)?,
+        false => unprivileged(command, recipe.suite, &partial, &apt.site, &log, step)?,
     }
     remove(dir)?;
     fs::rename(&partial, dir).with_context(|| format!("cannot write {}", dir.display()))
@@ -55,6 +68,7 @@ pub(crate) fn make(recipe: &Recipe, cache: &Cache, dir: &Path, step: &Step) -> R
 /// own: one id is enough to run in it and to remove it.
 fn unprivileged(
     mut command: Command,
+    suite: &str,
     partial: &Path,
     site: &str,
     log: &Path,
@@ -91,7 +105,7 @@ fn unprivileged(
     }
     // Large, and a place that subordinate ids may enter.
     command.env("TMPDIR", "/var/tmp");
-    command.args(["--mode=unshare", "--format=tar", SUITE, "-", site]);
+    command.args(["--mode=unshare", "--format=tar", suite, "-", site]);
     let made = run::logged_errors(command, log, |line| step.note(said(line)));
     let unpacked = tar.wait().context("cannot wait for tar")?;
     made?;
@@ -102,6 +116,13 @@ fn unprivileged(
         );
     }
     Ok(())
+}
+
+/// What dpkg calls this machine's architecture.
+fn native() -> Result<String> {
+    let mut command = Command::new("dpkg");
+    command.arg("--print-architecture");
+    Ok(run::output(command)?.trim().to_string())
 }
 
 /// mmdebstrap: the host's, else one fetched into the cache, else, for root and

@@ -66,6 +66,15 @@ impl Kernel {
         recipes::MATRIX.into_iter()
     }
 
+    /// The roots that it needs beside the one of this machine's architecture.
+    pub(crate) fn roots(&self) -> impl Iterator<Item = &'static crate::recipe::Recipe> {
+        let arch = match self {
+            Kernel::Lab(recipe) => recipe.arch,
+            Kernel::Dir(_) => Arch::X86,
+        };
+        arch.root().into_iter().chain(arch.tools())
+    }
+
     /// The names of the steps that [`kernel`] may take.
     pub(crate) fn steps(&self) -> Vec<String> {
         match self {

@@ -48,6 +48,8 @@ pub fn checkout() -> &'static Path {
 /// [`Progress::new`] wants to know to say which step comes next.
 pub fn steps(kernels: &[Kernel]) -> Vec<String> {
     let mut steps = vec![recipe::TOOLCHAIN.step.to_string()];
+    let roots = kernels.iter().flat_map(Kernel::roots);
+    steps.extend(roots.map(|root| root.step.to_string()));
     steps.extend(kernels.iter().flat_map(Kernel::steps));
     steps.extend(kernels.iter().map(modules::step));
     steps

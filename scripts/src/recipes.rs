@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The kernels that the lab builds: what each is made from.
 
+use crate::recipe;
+use crate::recipe::Recipe as Root;
 use crate::source;
 use crate::source::Source;
 
@@ -42,6 +44,31 @@ impl Recipe {
 }
 
 impl Arch {
+    /// The root for its kernels, where it is not the one of this machine's.
+    pub(crate) fn root(self) -> Option<&'static Root> {
+        match self {
+            Arch::X86 | Arch::S390 => None,
+            Arch::Arm64 => Some(&recipe::ARM64),
+        }
+    }
+
+    /// What is taken from for its guests, where that is not the root.
+    pub(crate) fn tools(self) -> Option<&'static Root> {
+        match self {
+            Arch::X86 | Arch::S390 => None,
+            Arch::Arm64 => Some(&recipe::ARM64_TOOLS),
+        }
+    }
+
+    /// What Rust calls programs for it, which need no library.
+    pub fn target(self) -> &'static str {
+        match self {
+            Arch::X86 => "x86_64-unknown-linux-gnu",
+            Arch::Arm64 => "aarch64-unknown-linux-gnu",
+            Arch::S390 => "s390x-unknown-linux-gnu",
+        }
+    }
+
     /// That of the kernel with this configuration.
     pub(crate) fn of(config: &str) -> Arch {
         let has = |line| config.lines().any(|it| it == line);

@@ -19,10 +19,14 @@ use crate::cache::Lock;
 use crate::checkout;
 use crate::debootstrap;
 use crate::enter;
+use crate::kernel::Kernel;
 use crate::progress::Progress;
 use crate::recipe;
 use crate::recipe::Recipe;
 use crate::run;
+
+/// Where its LLVM is, below `/usr/lib`.
+const LLVM: &str = "llvm-19";
 
 /// Packages whose versions decide what a kernel build gives.
 const TOOLCHAIN: [&str; 6] = [
@@ -42,6 +46,28 @@ impl Root {
     /// The cache's toolchain root; made first when it is not there or its recipe changed.
     pub fn ensure(cache: &Cache, progress: &Progress) -> Result<Root> {
         Root::of(&recipe::TOOLCHAIN, cache, progress)
+    }
+
+    /// What `kernel` is built by and run in, where that is not the one above.
+    pub fn of_kernel(kernel: &Kernel, cache: &Cache, progress: &Progress) -> Result<Option<Root>> {
+        let recipe = match kernel {
+            Kernel::Lab(recipe) => recipe.arch.root(),
+            Kernel::Dir(_) => None,
+        };
+        recipe
+            .map(|recipe| Root::of(recipe, cache, progress))
+            .transpose()
+    }
+
+    /// Where the programs are that scenarios run in a guest of `kernel`, if not in the root.
+    pub fn tools_of(kernel: &Kernel, cache: &Cache, progress: &Progress) -> Result<Option<Root>> {
+        let recipe = match kernel {
+            Kernel::Lab(recipe) => recipe.arch.tools(),
+            Kernel::Dir(_) => None,
+        };
+        recipe
+            .map(|recipe| Root::of(recipe, cache, progress))
+            .transpose()
     }
 
     /// The same of any recipe.
@@ -135,7 +161,7 @@ impl Root {
             .env("LANG", "C.UTF-8");
         command.env("TERM", env::var_os("TERM").unwrap_or("dumb".into()));
         // Another libclang makes bindgen emit opaque structs.
-        command.env("LIBCLANG_PATH", "/usr/lib/llvm-19/lib");
+        command.env("LIBCLANG_PATH", format!("/usr/lib/{LLVM}/lib"));
         let binds = self.binds.lock().unwrap_or_else(PoisonError::into_inner);
         enter::enter(&mut command, &self.dir, &binds);
         command
