@@ -94,9 +94,10 @@ impl Boot<'_> {
     fn guest(&self, node: u8, nodes: u8) -> Guest<'_> {
         let alone = nodes == 1;
         Guest {
-            root: &self.ground.root,
+            root: self.bench.root(self.ground),
             dir: self.node_dir(node),
             shape: Shape {
+                arch: self.bench.built.arch,
                 accel: self.bench.accel,
                 memory: self.memory,
                 cpus: self.cpus,

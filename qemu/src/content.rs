@@ -10,6 +10,7 @@ use anyhow::bail;
 use guest::PLAN;
 use guest::PROGRAMS;
 use guest::Plan;
+use setup::Arch;
 
 use crate::ground::Bench;
 use crate::ground::Ground;
@@ -31,7 +32,7 @@ const SCENARIO_TOOLS: &str = "bash sh true sleep ip tc rdma nsenter iperf3";
 /// Other files of the root, as far as it has them: what the C library loads when
 /// a thread is cancelled, and what makes a terminal nicer.
 const OTHERS: [&str; 3] = [
-    "/usr/lib/x86_64-linux-gnu/libgcc_s.so.1",
+    "libgcc_s.so.1",
     "/usr/share/terminfo/x/xterm",
     "/usr/share/terminfo/l/linux",
 ];
@@ -71,7 +72,7 @@ struct Source {
 
 impl Source {
     fn new(root: Tree, mixed: bool) -> Source {
-        let host = Tree::new("/");
+        let host = Tree::new("/", Arch::X86);
         let host_libraries = mixed && host.libc_version() > root.libc_version();
         Source {
             host,
@@ -96,10 +97,13 @@ impl Content {
         image.bytes("etc/passwd", PASSWD);
         image.bytes("etc/hosts", HOSTS);
         for (name, at) in PROGRAMS {
-            image.copy(at, &ground.programs.join(name));
+            image.copy(at, &bench.programs(ground).join(name));
         }
         image.link("init", "bin/guest");
-        let source = Source::new(Tree::new(ground.root.dir()), !self.with.is_empty());
+        let source = Source::new(
+            Tree::new(bench.tools(ground).dir(), bench.built.arch),
+            !self.with.is_empty(),
+        );
         let mut command = self.command.clone();
         self.add_files(&mut image, &source)?;
         if let Some(program) = command.first_mut() {
@@ -238,7 +242,7 @@ fn add_tools(image: &mut Image, source: &Source, tools: &str) -> Result<()> {
         .filter_map(|tool| source.root.find(tool));
     let others = OTHERS
         .iter()
-        .map(PathBuf::from)
+        .map(|name| source.root.libraries_at().join(name))
         .filter(|path| source.root.has(path));
     for path in tools.chain(others) {
         source.root.add(image, &path, source.first())?;

@@ -6,6 +6,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
+use std::process::Stdio;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
@@ -13,6 +14,7 @@ use anyhow::Context;
 use anyhow::Result;
 use anyhow::bail;
 use guest::PROGRAMS;
+use setup::Arch;
 use setup::Built;
 use setup::Cache;
 use setup::Progress;
@@ -21,8 +23,6 @@ use setup::Root;
 use crate::qemu::Accel;
 use setup::Kernel;
 
-/// The target of the guest's programs: static, so that they run in any guest.
-const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// Directories of runs that are kept.
 const KEPT: usize = 30;
 
@@ -34,14 +34,33 @@ pub struct Ground {
     pub programs: PathBuf,
 }
 
-/// A kernel with our modules for it.
+/// A kernel with our modules for it, and what a guest of it is made from and run by, where
+/// that is not the ground's.
 pub struct Bench {
     pub built: Built,
     pub modules: Vec<PathBuf>,
     pub accel: Accel,
+    root: Option<Root>,
+    tools: Option<Root>,
+    programs: Option<PathBuf>,
 }
 
 impl Bench {
+    /// What QEMU runs in.
+    pub fn root<'a>(&'a self, ground: &'a Ground) -> &'a Root {
+        self.root.as_ref().unwrap_or(&ground.root)
+    }
+
+    /// Where Debian's programs for the guest are.
+    pub fn tools<'a>(&'a self, ground: &'a Ground) -> &'a Root {
+        self.tools.as_ref().unwrap_or(&ground.root)
+    }
+
+    /// Where our own are.
+    pub fn programs<'a>(&'a self, ground: &'a Ground) -> &'a Path {
+        self.programs.as_ref().unwrap_or(&ground.programs)
+    }
+
     /// Whether `line` is in the kernel's configuration.
     pub fn has(&self, line: &str) -> bool {
         let config = fs::read_to_string(self.built.dir.join(".config"));
@@ -56,7 +75,7 @@ impl Ground {
         all.extend(steps.iter().map(|step| step.to_string()));
         let progress = Progress::new(all);
         let root = Root::ensure(&Cache::open()?, &progress)?;
-        let programs = build_guest()?;
+        let programs = build_guest(Arch::X86)?;
         Ok(Ground {
             root,
             progress,
@@ -66,14 +85,30 @@ impl Ground {
 
     /// The kernel and the modules.
     pub fn bench(&self, kernel: &Kernel) -> Result<Bench> {
-        let built = setup::kernel(&self.root, kernel, &self.progress)?;
-        let modules = setup::modules(&self.root, &built, &self.progress)?;
-        let probe = runs().join(format!("probe-{}", std::process::id()));
-        let accel = Accel::choose(&self.root, &built.image, &probe)?;
+        let (cache, progress) = (self.root.cache(), &self.progress);
+        let own = Root::of_kernel(kernel, cache, progress)?;
+        let tools = Root::tools_of(kernel, cache, progress)?;
+        let root = own.as_ref().unwrap_or(&self.root);
+        let built = setup::kernel(root, kernel, progress)?;
+        let modules = setup::modules(root, &built, progress)?;
+        let programs = match own {
+            Some(_) => Some(cross_build_guest(root, built.arch)?),
+            None => None,
+        };
+        let accel = match built.arch {
+            Arch::X86 => {
+                let probe = runs().join(format!("probe-{}", std::process::id()));
+                Accel::choose(root, &built.image, &probe)?
+            }
+            _ => Accel::Tcg,
+        };
         Ok(Bench {
             built,
             modules,
             accel,
+            root: own,
+            tools,
+            programs,
         })
     }
 
@@ -107,7 +142,7 @@ fn strip(root: &Root, modules: &[PathBuf], dir: &Path) -> Result<Vec<PathBuf>> {
         let copy = dir.join(module.file_name().unwrap_or_default());
         if modified(&copy) < modified(module) {
             let partial = copy.with_extension("partial");
-            let mut strip = root.command("llvm-strip-19");
+            let mut strip = root.command("llvm-strip");
             let done = strip
                 .arg("--strip-debug")
                 .arg("-o")
@@ -166,36 +201,60 @@ pub fn new_run(what: &str) -> Result<PathBuf> {
     }
 }
 
-/// Builds the guest's programs and says where they are. Debug information is most of their
-/// size, and unpacking an initramfs a part of every boot.
-fn build_guest() -> Result<PathBuf> {
+/// What is built for a guest.
+const PACKAGES: [&str; 2] = ["guest", "smcify-cli"];
+
+/// Static, so that they run in any guest. Debug information is most of their size, and unpacking
+/// an initramfs a part of every boot.
+const FLAGS: &str = "-C target-feature=+crt-static -C strip=debuginfo";
+
+/// Builds the guest's programs by the host's cargo and says where they are.
+fn build_guest(arch: Arch) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
-    let target_dir = setup::checkout().join("target");
-    let mut build = Command::new(cargo);
-    build.args([
-        "build",
-        "--quiet",
-        "--release",
-        "--package",
-        "guest",
-        "--package",
-        "smcify-cli",
-        "--target",
-        TARGET,
-    ]);
-    build.arg("--target-dir").arg(&target_dir);
-    build.current_dir(setup::checkout());
-    build.env(
-        "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS",
-        "-C target-feature=+crt-static -C strip=debuginfo",
-    );
-    let status = build
+    build(Command::new(cargo), arch, &setup::checkout().join("target"))
+}
+
+/// The same by the cargo of a root, which has what the programs of another architecture take.
+/// It asks no registry: what they are made from is put beside them by the host's.
+fn cross_build_guest(root: &Root, arch: Arch) -> Result<PathBuf> {
+    let target = setup::checkout().join("target").join(arch.name());
+    let vendor = target.join("vendor");
+    let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
+    let mut fetch = Command::new(cargo);
+    fetch.args(["vendor", "--quiet", "--locked"]).arg(&vendor);
+    let fetched = fetch.current_dir(setup::checkout()).stdout(Stdio::null());
+    if !fetched.status().context("cannot run cargo")?.success() {
+        bail!("cargo vendor failed; it says why above");
+    }
+    let mut cargo = root.command("cargo");
+    let source = format!("source.vendor.directory=\"{}\"", vendor.display());
+    cargo.args(["--config", &source, "--offline"]);
+    cargo.args(["--config", "source.crates-io.replace-with=\"vendor\""]);
+    let linker = format!("{}-linux-gnu-gcc", arch.gnu());
+    cargo.env(variable(arch, "LINKER"), linker);
+    cargo.env("CARGO_HOME", target.join("home"));
+    build(cargo, arch, &target)
+}
+
+/// A variable of cargo's about what it builds for.
+fn variable(arch: Arch, what: &str) -> String {
+    let target = arch.target().to_uppercase().replace('-', "_");
+    format!("CARGO_TARGET_{target}_{what}")
+}
+
+fn build(mut cargo: Command, arch: Arch, target_dir: &Path) -> Result<PathBuf> {
+    cargo.args(["build", "--quiet", "--release", "--target", arch.target()]);
+    cargo.args(PACKAGES.iter().flat_map(|name| ["--package", name]));
+    cargo.arg("--target-dir").arg(target_dir);
+    cargo.current_dir(setup::checkout());
+    cargo.env(variable(arch, "RUSTFLAGS"), FLAGS);
+    let status = cargo
         .status()
         .context("cannot run cargo to build the guest's programs")?;
     if !status.success() {
         bail!("the guest's programs do not build; cargo says why above");
     }
-    let dir = target_dir.join(TARGET).join("release");
+    let dir = target_dir.join(arch.target()).join("release");
     let missing = PROGRAMS.iter().find(|(name, _)| !dir.join(name).is_file());
     match missing {
         Some((name, _)) => bail!("the build left no {}", Path::new(&dir).join(name).display()),

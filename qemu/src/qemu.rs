@@ -14,6 +14,7 @@ use std::time::Instant;
 use anyhow::Context;
 use anyhow::Result;
 use guest::PEER_PORT;
+use setup::Arch;
 use setup::Root;
 
 use crate::tsc;
@@ -25,13 +26,55 @@ pub enum Accel {
     Tcg,
 }
 
-impl Accel {
-    fn arguments(self) -> &'static [&'static str] {
-        match self {
-            Self::Kvm => &["-accel", "kvm", "-cpu", "max"],
-            // The features of later processors cost an emulator a third of a boot; those of earlier
-            // ones leave TLS without AES.
-            Self::Tcg => &["-accel", "tcg,thread=multi", "-cpu", "Westmere-v1"],
+/// A machine without what no guest of ours has a use for.
+struct Hardware {
+    program: &'static str,
+    machine: &'static [&'static str],
+    /// What is emulated where there is no KVM.
+    cpu: &'static str,
+    /// The serial line, as the kernel calls it.
+    console: &'static str,
+}
+
+/// A PC. Interpreting its ACPI tables is most of a boot under TCG and KASAN, and hot-plugging is
+/// most of the tables.
+const PC: Hardware = Hardware {
+    program: "qemu-system-x86_64",
+    machine: &[
+        "-machine",
+        "pc,hpet=off,usb=off,vmport=off",
+        "-global",
+        "PIIX4_PM.acpi-root-pci-hotplug=off",
+        "-global",
+        "PIIX4_PM.acpi-pci-hotplug-with-bridge-support=off",
+    ],
+    // The features of later processors cost an emulator a third of a boot; those of earlier ones
+    // leave TLS without AES. None that QEMU emulates has IBT or shadow stacks.
+    cpu: "Westmere-v1",
+    console: "ttyS0",
+};
+
+/// What QEMU has for arm64, with a device tree.
+const VIRT: Hardware = Hardware {
+    program: "qemu-system-aarch64",
+    machine: &["-machine", "virt"],
+    cpu: "cortex-a72",
+    console: "ttyAMA0",
+};
+
+impl Hardware {
+    fn of(arch: Arch) -> &'static Hardware {
+        match arch {
+            Arch::Arm64 => &VIRT,
+            Arch::X86 | Arch::S390 => &PC,
+        }
+    }
+
+    /// How it runs.
+    fn accel(&self, accel: Accel) -> [&str; 4] {
+        match accel {
+            Accel::Kvm => ["-accel", "kvm", "-cpu", "max"],
+            Accel::Tcg => ["-accel", "tcg,thread=multi", "-cpu", self.cpu],
         }
     }
 }
@@ -69,23 +112,13 @@ pub const KERNEL_LINE: &str = "ignore_loglevel printk.devkmsg=on panic=-1 nokasl
 /// have the last word be `panic_sys_info=all_bt,blocked_tasks`, which 6.16 does not know.
 const ON_NMI: &str = "unknown_nmi_panic panic_print=0xc0";
 
-/// A PC without what no guest of ours has a use for. Interpreting its ACPI tables
-/// is most of a boot under TCG and KASAN, and hot-plugging is most of the tables.
-const MACHINE: [&str; 6] = [
-    "-machine",
-    "pc,hpet=off,usb=off,vmport=off",
-    "-global",
-    "PIIX4_PM.acpi-root-pci-hotplug=off",
-    "-global",
-    "PIIX4_PM.acpi-pci-hotplug-with-bridge-support=off",
-];
-
 /// A boot that is no good is known for what it is after this long.
 const PROBE: Duration = Duration::from_secs(8);
 
 /// The shape of a guest.
 #[derive(Clone, Debug)]
 pub struct Shape {
+    pub arch: Arch,
     pub accel: Accel,
     pub memory: u32,
     pub cpus: u32,
@@ -110,11 +143,13 @@ pub struct Shape {
 impl Shape {
     /// QEMU, ready to be started, for the guest whose files are in `dir`.
     pub fn command(&self, root: &Root, dir: &Path) -> Command {
+        let hardware = Hardware::of(self.arch);
+        let accel = hardware.accel(self.accel);
         let (accel, cpus) = match self.counts {
             true => (COUNTING, 1),
-            false => (self.accel.arguments(), self.cpus),
+            false => (&accel[..], self.cpus),
         };
-        let mut qemu = bare(root, accel, dir);
+        let mut qemu = bare(root, hardware, accel, dir);
         // Each a package of its own: of a package, the BIOS's table has the first alone.
         qemu.args(["-smp", &format!("{cpus},sockets={cpus}")]);
         qemu.args(["-m", &format!("{}M", self.memory)]);
@@ -149,8 +184,11 @@ impl Shape {
     }
 
     fn kernel_line(&self) -> String {
-        let mut line = format!("{KERNEL_LINE} {ON_NMI} console=ttyS0");
-        if self.counts {
+        let console = Hardware::of(self.arch).console;
+        let mut line = format!("{KERNEL_LINE} {ON_NMI} console={console}");
+        if self.arch != Arch::X86 {
+            // No clock there is to be told what it is.
+        } else if self.counts {
             line += " tsc=nowatchdog no_timer_check tsc_early_khz=1000000";
         } else if self.accel == Accel::Tcg {
             // An emulated processor is too slow for the kernel's idea of a watchdog's patience.
@@ -173,8 +211,8 @@ impl Shape {
 }
 
 /// What every QEMU of ours is: one kernel, one serial line, nothing else.
-fn bare(root: &Root, accel: &[&str], dir: &Path) -> Command {
-    let mut qemu = root.command("qemu-system-x86_64");
+fn bare(root: &Root, hardware: &Hardware, accel: &[&str], dir: &Path) -> Command {
+    let mut qemu = root.command(hardware.program);
     qemu.current_dir(dir);
     qemu.args([
         "-nodefaults",
@@ -184,7 +222,7 @@ fn bare(root: &Root, accel: &[&str], dir: &Path) -> Command {
         "none",
     ]);
     qemu.args(accel);
-    qemu.args(MACHINE).args(["-kernel", KERNEL]);
+    qemu.args(hardware.machine).args(["-kernel", KERNEL]);
     // A guest that boots anew goes on where it was.
     let serial = format!("file,id=serial,path={SERIAL},append=on");
     qemu.args(["-chardev", &serial, "-serial", "chardev:serial"]);
@@ -246,7 +284,7 @@ fn starts_with_kvm(root: &Root, image: &Path, dir: &Path) -> Result<bool> {
     // Of an earlier attempt that was cut off.
     let _ = fs::remove_file(dir.join(SERIAL));
     fs::copy(image, &kernel).with_context(|| format!("cannot copy {}", image.display()))?;
-    let mut qemu = bare(root, Accel::Kvm.arguments(), dir);
+    let mut qemu = bare(root, &PC, &PC.accel(Accel::Kvm), dir);
     qemu.args(["-smp", "2", "-m", "1G", "-append", "console=ttyS0 panic=-1"]);
     qemu.stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -15,15 +15,14 @@ use anyhow::Context;
 use anyhow::Result;
 use anyhow::bail;
 use lddtree::DependencyAnalyzer;
+use setup::Arch;
 
 use crate::image::Image;
 
 const SEARCH: [&str; 4] = ["usr/bin", "usr/sbin", "bin", "sbin"];
 
-const LIBRARIES: [&str; 2] = ["lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu"];
-
-/// Where the C library is, on Debian and elsewhere.
-const LIBC: [&str; 2] = ["/lib/x86_64-linux-gnu/libc.so.6", "/lib64/libc.so.6"];
+/// The C library, in Debian's directory of libraries or elsewhere.
+const LIBC: [&str; 2] = ["libc.so.6", "/lib64/libc.so.6"];
 
 /// The kernel reads that much of a script to find its interpreter.
 const LONGEST_LINE: u64 = 256;
@@ -34,11 +33,18 @@ const LONGEST_CHAIN: usize = 40;
 /// The tree below `dir`.
 pub struct Tree {
     dir: PathBuf,
+    arch: Arch,
 }
 
 impl Tree {
-    pub fn new(dir: impl Into<PathBuf>) -> Tree {
-        Tree { dir: dir.into() }
+    pub fn new(dir: impl Into<PathBuf>, arch: Arch) -> Tree {
+        let dir = dir.into();
+        Tree { dir, arch }
+    }
+
+    /// Where Debian has its libraries, inside the tree.
+    pub fn libraries_at(&self) -> PathBuf {
+        PathBuf::from(format!("/usr/lib/{}-linux-gnu", self.arch.gnu()))
     }
 
     /// The path, inside the tree, of the program `name`.
@@ -54,7 +60,9 @@ impl Tree {
 
     /// The version of the tree's C library, such as `[2, 41]`.
     pub fn libc_version(&self) -> Vec<u32> {
-        let paths = LIBC.iter().filter_map(|path| self.resolve(Path::new(path)));
+        let paths = LIBC
+            .iter()
+            .filter_map(|path| self.resolve(&self.libraries_at().join(path)));
         let bytes = paths
             .filter_map(|path| fs::read(self.outside(&path)).ok())
             .next();
@@ -99,7 +107,7 @@ impl Tree {
     /// The libraries that the ELF program `file` loads, and its loader.
     fn libraries(&self, file: &Path) -> Result<Vec<PathBuf>> {
         // The tree's own ld.so.conf is not read, so name what stands in Debian's.
-        let paths = LIBRARIES.iter().map(|dir| self.dir.join(dir)).collect();
+        let paths = vec![self.outside(&self.libraries_at())];
         let analyzer = DependencyAnalyzer::new(self.dir.clone()).library_paths(paths);
         let found = analyzer.analyze(file);
         let found = found.with_context(|| format!("cannot read {}", file.display()))?;
@@ -214,7 +222,7 @@ mod tests {
         std::os::unix::fs::symlink("usr/bin", at("bin")).expect("made");
         std::os::unix::fs::symlink("/bin/dash", at("usr/bin/sh")).expect("made");
         std::os::unix::fs::symlink("loop", at("loop")).expect("made");
-        let tree = Tree::new(dir.path());
+        let tree = Tree::new(dir.path(), Arch::X86);
         let found = tree.resolve(Path::new("/bin/../bin/sh"));
         assert_eq!(found.as_deref(), Some(Path::new("/usr/bin/dash")));
         assert_eq!(tree.resolve(Path::new("/loop")), None);

@@ -108,7 +108,15 @@ pub(crate) static ARM64_TOOLS: Recipe = Recipe {
     step: "tools, arm64",
     suite: SUITE,
     kind: Kind::Holds("arm64"),
-    packages: &[&["iproute2", "iperf3", "util-linux", "kmod", "procps"]],
+    packages: &[&[
+        "base-files",
+        "bash",
+        "coreutils",
+        "dash",
+        "iperf3",
+        "iproute2",
+        "util-linux",
+    ]],
     room: GB,
 };
 

@@ -88,6 +88,15 @@ impl Arch {
         }
     }
 
+    /// What GNU calls it.
+    pub fn gnu(self) -> &'static str {
+        match self {
+            Arch::X86 => "x86_64",
+            Arch::Arm64 => "aarch64",
+            Arch::S390 => "s390x",
+        }
+    }
+
     /// The image that QEMU boots, below the build directory.
     pub(crate) fn image(self) -> &'static str {
         match self {
