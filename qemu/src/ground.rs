@@ -34,13 +34,13 @@ pub struct Ground {
     pub programs: PathBuf,
 }
 
-/// A kernel with our modules for it, and what a guest of it is made from and run by, where
-/// that is not the ground's.
+/// A kernel with our modules for it, and what its guests are made from and run by, where that
+/// is not the ground's.
 pub struct Bench {
     pub built: Built,
     pub modules: Vec<PathBuf>,
     pub accel: Accel,
-    root: Option<Root>,
+    cross: Option<Root>,
     tools: Option<Root>,
     programs: Option<PathBuf>,
 }
@@ -48,7 +48,7 @@ pub struct Bench {
 impl Bench {
     /// What QEMU runs in.
     pub fn root<'a>(&'a self, ground: &'a Ground) -> &'a Root {
-        self.root.as_ref().unwrap_or(&ground.root)
+        self.cross.as_ref().unwrap_or(&ground.root)
     }
 
     /// Where Debian's programs for the guest are.
@@ -85,20 +85,21 @@ impl Ground {
 
     /// The kernel and the modules.
     pub fn bench(&self, kernel: &Kernel) -> Result<Bench> {
-        let (cache, progress) = (self.root.cache(), &self.progress);
-        let own = Root::of_kernel(kernel, cache, progress)?;
-        let tools = Root::tools_of(kernel, cache, progress)?;
-        let root = own.as_ref().unwrap_or(&self.root);
-        let built = setup::kernel(root, kernel, progress)?;
-        let modules = setup::modules(root, &built, progress)?;
-        let programs = match own {
-            Some(_) => Some(cross_build_guest(root, built.arch)?),
+        let (cache, progress, arch) = (self.root.cache(), &self.progress, kernel.arch());
+        let toolchain = Root::toolchain(arch, cache, progress)?;
+        let toolchain = toolchain.as_ref().unwrap_or(&self.root);
+        let cross = Root::cross(arch, cache, progress)?;
+        let tools = Root::tools(arch, cache, progress)?;
+        let built = setup::kernel(toolchain, kernel, progress)?;
+        let modules = setup::modules(toolchain, &built, progress)?;
+        let programs = match &cross {
+            Some(cross) => Some(cross_build_guest(cross, arch)?),
             None => None,
         };
-        let accel = match built.arch {
+        let accel = match arch {
             Arch::X86 => {
                 let probe = runs().join(format!("probe-{}", std::process::id()));
-                Accel::choose(root, &built.image, &probe)?
+                Accel::choose(&self.root, &built.image, &probe)?
             }
             _ => Accel::Tcg,
         };
@@ -106,7 +107,7 @@ impl Ground {
             built,
             modules,
             accel,
-            root: own,
+            cross,
             tools,
             programs,
         })

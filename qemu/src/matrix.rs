@@ -96,6 +96,16 @@ fn row(ground: &Ground, recipe: &'static Recipe, date: &str) -> Result<Row> {
             });
         }
     };
+    let by = short(&bench.built.compiler_text)?;
+    if let Some(why) = recipe.not_booted {
+        let mut tally = Tally::default();
+        tally.skip(recipe.name, "boot", why.into());
+        return Ok(Row {
+            name: recipe.name,
+            line: line(&by, &format!("builds; not booted: {why}")),
+            tally,
+        });
+    }
     let tally = run(ground, &kernel, &bench)?;
     let result = match tally.failures.len() {
         0 => format!("{} passed", tally.passed),
@@ -103,7 +113,7 @@ fn row(ground: &Ground, recipe: &'static Recipe, date: &str) -> Result<Row> {
     };
     Ok(Row {
         name: recipe.name,
-        line: line(&short(&bench.built.compiler_text)?, &result),
+        line: line(&by, &result),
         tally,
     })
 }

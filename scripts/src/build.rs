@@ -63,7 +63,7 @@ impl Recipe {
         let fragment = config::fragment(self.fragments)?;
         let dir = root.cache().dir().join("build").join(self.name);
         let stamp = dir.with_file_name(format!("{}.stamp", self.name));
-        let identity = identity(&tree, &format!("{base}{fragment}"), &root.toolchain()?);
+        let identity = identity(&tree, &format!("{base}{fragment}"), &root.versions()?);
         // A tree of the user's own may have changed: make finds out.
         let current =
             || tree.identity.is_some() && fs::read_to_string(&stamp).is_ok_and(|it| it == identity);

@@ -13,6 +13,7 @@ use anyhow::Result;
 use anyhow::bail;
 
 use crate::apt::Apt;
+use crate::apt::SUITE;
 use crate::cache::Cache;
 use crate::enter;
 use crate::progress::Step;
@@ -45,6 +46,12 @@ pub(crate) fn make(recipe: &Recipe, cache: &Cache, dir: &Path, step: &Step) -> R
             ]);
         }
     }
+    let mut sources = vec![apt.site.clone()];
+    if let Some(backports) = recipe.backports {
+        let line = |suite: &str| format!("deb {} {suite} main", apt.site);
+        sources = vec![line(SUITE), line(backports)];
+        command.arg(format!("--aptopt=APT::Default-Release \"{backports}\""));
+    }
     let log = cache.log(recipe.name);
     step.note("installing packages");
     match enter::is_root() {
@@ -53,12 +60,12 @@ pub(crate) fn make(recipe: &Recipe, cache: &Cache, dir: &Path, step: &Step) -> R
             enter::enter_namespaces(&mut command);
             command
                 .arg("--mode=root")
-                .arg(recipe.suite)
+                .arg(SUITE)
                 .arg(&partial)
-                .arg(&apt.site);
+                .args(&sources);
             run::logged(command, &log, |line| step.note(said(line)))?;
         }
-        false => unprivileged(command, recipe.suite, &partial, &apt.site, &log, step)?,
+        false => unprivileged(command, &partial, &sources, &log, step)?,
     }
     remove(dir)?;
     fs::rename(&partial, dir).with_context(|| format!("cannot write {}", dir.display()))
@@ -68,9 +75,8 @@ pub(crate) fn make(recipe: &Recipe, cache: &Cache, dir: &Path, step: &Step) -> R
 /// own: one id is enough to run in it and to remove it.
 fn unprivileged(
     mut command: Command,
-    suite: &str,
     partial: &Path,
-    site: &str,
+    sources: &[String],
     log: &Path,
     step: &Step,
 ) -> Result<()> {
@@ -105,7 +111,8 @@ fn unprivileged(
     }
     // Large, and a place that subordinate ids may enter.
     command.env("TMPDIR", "/var/tmp");
-    command.args(["--mode=unshare", "--format=tar", suite, "-", site]);
+    command.args(["--mode=unshare", "--format=tar", SUITE, "-"]);
+    command.args(sources);
     let made = run::logged_errors(command, log, |line| step.note(said(line)));
     let unpacked = tar.wait().context("cannot wait for tar")?;
     made?;

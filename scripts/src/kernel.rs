@@ -68,11 +68,17 @@ impl Kernel {
 
     /// The roots that it needs beside the one of this machine's architecture.
     pub(crate) fn roots(&self) -> impl Iterator<Item = &'static crate::recipe::Recipe> {
-        let arch = match self {
+        let arch = self.arch();
+        let all = [arch.toolchain(), arch.cross(), arch.tools()];
+        all.into_iter().flatten()
+    }
+
+    /// What it is for; a build of the user's own is taken for this machine's.
+    pub fn arch(&self) -> Arch {
+        match self {
             Kernel::Lab(recipe) => recipe.arch,
             Kernel::Dir(_) => Arch::X86,
-        };
-        arch.root().into_iter().chain(arch.tools())
+        }
     }
 
     /// The names of the steps that [`kernel`] may take.

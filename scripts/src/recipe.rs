@@ -11,8 +11,8 @@ pub struct Recipe {
     pub(crate) name: &'static str,
     /// The step that makes it.
     pub(crate) step: &'static str,
-    /// The Debian release.
-    pub(crate) suite: &'static str,
+    /// What Debian's [`SUITE`] is backed up by: where this has a package as well, it is this one's.
+    pub(crate) backports: Option<&'static str>,
     pub(crate) kind: Kind,
     pub(crate) packages: &'static [&'static [&'static str]],
     /// The bytes that it takes, with the packages that it is made from.
@@ -28,9 +28,8 @@ pub(crate) enum Kind {
     Holds(&'static str),
 }
 
-/// What builds kernels and runs guests.
-const LAB: &[&str] = &[
-    // Kernel builds, with Rust, BTF and objtool.
+/// What builds kernels, with Rust, BTF and objtool.
+const BUILD: &[&str] = &[
     "make",
     "gcc",
     "libc6-dev",
@@ -58,7 +57,10 @@ const LAB: &[&str] = &[
     "kmod",
     "rsync",
     "cpio",
-    // The lab: machines, and the programs that run in them.
+];
+
+/// What runs guests, and the programs that run in them.
+const LAB: &[&str] = &[
     "qemu-system-x86",
     "virtme-ng",
     "iproute2",
@@ -77,46 +79,55 @@ const LAB: &[&str] = &[
 pub(crate) static TOOLCHAIN: Recipe = Recipe {
     name: "root",
     step: "toolchain root",
-    suite: SUITE,
+    backports: None,
     kind: Kind::Runs(&[]),
-    packages: &[LAB],
+    packages: &[BUILD, LAB],
     room: 3 * GB,
 };
 
-/// The same for arm64: clang needs nothing, the guest's programs a linker and libraries.
-pub(crate) static ARM64: Recipe = Recipe {
-    name: "root-arm64",
-    step: "toolchain root, arm64",
-    suite: SUITE,
+/// What builds kernels for s390x, which take a later Rust than that.
+pub(crate) static TOOLCHAIN_S390: Recipe = Recipe {
+    name: "root-s390",
+    step: "toolchain root, s390",
+    backports: Some("trixie-backports"),
+    kind: Kind::Runs(&[]),
+    packages: &[BUILD],
+    room: 3 * GB,
+};
+
+/// What makes and runs guests of arm64.
+pub(crate) static CROSS_ARM64: Recipe = Recipe {
+    name: "cross-arm64",
+    step: "cross root, arm64",
+    backports: None,
     kind: Kind::Runs(&["arm64"]),
-    packages: &[
-        LAB,
-        &[
-            "qemu-system-arm",
-            "cargo",
-            "gcc-aarch64-linux-gnu",
-            "libc6-dev-arm64-cross",
-            "libstd-rust-dev:arm64",
-        ],
-    ],
-    room: 4 * GB,
+    packages: &[&[
+        "qemu-system-arm",
+        "cargo",
+        "gcc-aarch64-linux-gnu",
+        "libc6-dev-arm64-cross",
+        "libstd-rust-dev:arm64",
+    ]],
+    room: 2 * GB,
 };
 
 /// The programs of Debian that scenarios run.
-pub(crate) static ARM64_TOOLS: Recipe = Recipe {
+const TOOLS: &[&str] = &[
+    "base-files",
+    "bash",
+    "coreutils",
+    "dash",
+    "iperf3",
+    "iproute2",
+    "util-linux",
+];
+
+pub(crate) static TOOLS_ARM64: Recipe = Recipe {
     name: "tools-arm64",
     step: "tools, arm64",
-    suite: SUITE,
+    backports: None,
     kind: Kind::Holds("arm64"),
-    packages: &[&[
-        "base-files",
-        "bash",
-        "coreutils",
-        "dash",
-        "iperf3",
-        "iproute2",
-        "util-linux",
-    ]],
+    packages: &[TOOLS],
     room: GB,
 };
 
@@ -125,7 +136,7 @@ pub(crate) static ARM64_TOOLS: Recipe = Recipe {
 pub(crate) static PROGRAMS: Recipe = Recipe {
     name: "programs",
     step: "programs' root",
-    suite: SUITE,
+    backports: None,
     kind: Kind::Runs(&[]),
     packages: &[&[
         "redis-server",
@@ -167,6 +178,10 @@ impl Recipe {
             Kind::Runs(others) => format!("apt {}", others.join(" ")),
             Kind::Holds(architecture) => format!("extract {architecture}"),
         };
-        format!("{} {kind} {packages}\n", self.suite)
+        let suite = match self.backports {
+            None => SUITE.to_string(),
+            Some(backports) => format!("{SUITE} {backports}"),
+        };
+        format!("{suite} {kind} {packages}\n")
     }
 }

@@ -13,6 +13,8 @@ pub struct Recipe {
     pub name: &'static str,
     /// What it is, in the words of a table.
     pub what: &'static str,
+    /// Why the lab builds it and does not boot it, if so.
+    pub not_booted: Option<&'static str>,
     pub(crate) source: &'static Source,
     pub(crate) arch: Arch,
     pub(crate) compiler: Compiler,
@@ -44,19 +46,27 @@ impl Recipe {
 }
 
 impl Arch {
-    /// The root for its kernels, where it is not the one of this machine's.
-    pub(crate) fn root(self) -> Option<&'static Root> {
+    /// What builds its kernels, where that is not the toolchain root.
+    pub(crate) fn toolchain(self) -> Option<&'static Root> {
         match self {
-            Arch::X86 | Arch::S390 => None,
-            Arch::Arm64 => Some(&recipe::ARM64),
+            Arch::X86 | Arch::Arm64 => None,
+            Arch::S390 => Some(&recipe::TOOLCHAIN_S390),
         }
     }
 
-    /// What is taken from for its guests, where that is not the root.
+    /// What makes and runs its guests, where that is not the toolchain root.
+    pub(crate) fn cross(self) -> Option<&'static Root> {
+        match self {
+            Arch::X86 | Arch::S390 => None,
+            Arch::Arm64 => Some(&recipe::CROSS_ARM64),
+        }
+    }
+
+    /// What Debian's programs of its guests are taken from, where that is not the toolchain root.
     pub(crate) fn tools(self) -> Option<&'static Root> {
         match self {
             Arch::X86 | Arch::S390 => None,
-            Arch::Arm64 => Some(&recipe::ARM64_TOOLS),
+            Arch::Arm64 => Some(&recipe::TOOLS_ARM64),
         }
     }
 
@@ -146,6 +156,7 @@ pub(crate) enum Base {
 const LAB: Recipe = Recipe {
     name: "",
     what: "",
+    not_booted: None,
     source: &source::V7_3,
     arch: Arch::X86,
     compiler: Compiler::Clang,
@@ -258,8 +269,23 @@ static ARM64: Recipe = Recipe {
     ..LAB
 };
 
+static S390: Recipe = Recipe {
+    name: "s390",
+    what: "no debugging",
+    not_booted: Some("Debian's packages for s390x were not to be had, of which a guest is made"),
+    arch: Arch::S390,
+    fragments: &[
+        "kernel.config",
+        "dibs.config",
+        "hs_ctrl.config",
+        "plain.config",
+        "s390.config",
+    ],
+    ..LAB
+};
+
 /// The rows of `lab matrix`, in the order of its table.
-pub(crate) static MATRIX: [&Recipe; 8] = [
+pub(crate) static MATRIX: [&Recipe; 9] = [
     &DISTRO,
     &DISTRO_MODVERSIONS,
     &FIXED,
@@ -268,10 +294,11 @@ pub(crate) static MATRIX: [&Recipe; 8] = [
     &V6_18,
     &VULNERABLE,
     &ARM64,
+    &S390,
 ];
 
 /// Every recipe.
-pub(crate) static ALL: [&Recipe; 10] = [
+pub(crate) static ALL: [&Recipe; 11] = [
     &FIXED,
     &VULNERABLE,
     &PLAIN,
@@ -282,4 +309,5 @@ pub(crate) static ALL: [&Recipe; 10] = [
     &V7_2,
     &V6_18,
     &ARM64,
+    &S390,
 ];

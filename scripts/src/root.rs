@@ -19,18 +19,15 @@ use crate::cache::Lock;
 use crate::checkout;
 use crate::debootstrap;
 use crate::enter;
-use crate::kernel::Kernel;
 use crate::progress::Progress;
 use crate::recipe;
 use crate::recipe::Recipe;
+use crate::recipes::Arch;
 use crate::run;
-
-/// Where its LLVM is, below `/usr/lib`.
-const LLVM: &str = "llvm-19";
 
 /// Packages whose versions decide what a kernel build gives.
 const TOOLCHAIN: [&str; 6] = [
-    "clang-19", "lld-19", "rustc", "rust-src", "bindgen", "pahole",
+    "clang-??", "lld-??", "rustc", "rust-src", "bindgen", "pahole",
 ];
 
 /// A root, ready to run programs in. No one rebuilds it meanwhile.
@@ -38,6 +35,8 @@ const TOOLCHAIN: [&str; 6] = [
 pub struct Root {
     cache: Cache,
     dir: PathBuf,
+    /// Where its LLVM is, inside.
+    llvm: Option<PathBuf>,
     binds: Mutex<Vec<PathBuf>>,
     _lock: Lock,
 }
@@ -48,23 +47,26 @@ impl Root {
         Root::of(&recipe::TOOLCHAIN, cache, progress)
     }
 
-    /// What `kernel` is built by and run in, where that is not the one above.
-    pub fn of_kernel(kernel: &Kernel, cache: &Cache, progress: &Progress) -> Result<Option<Root>> {
-        let recipe = match kernel {
-            Kernel::Lab(recipe) => recipe.arch.root(),
-            Kernel::Dir(_) => None,
-        };
-        recipe
-            .map(|recipe| Root::of(recipe, cache, progress))
-            .transpose()
+    /// What builds kernels of `arch`, where that is not the one above.
+    pub fn toolchain(arch: Arch, cache: &Cache, progress: &Progress) -> Result<Option<Root>> {
+        Root::other(arch.toolchain(), cache, progress)
     }
 
-    /// Where the programs are that scenarios run in a guest of `kernel`, if not in the root.
-    pub fn tools_of(kernel: &Kernel, cache: &Cache, progress: &Progress) -> Result<Option<Root>> {
-        let recipe = match kernel {
-            Kernel::Lab(recipe) => recipe.arch.tools(),
-            Kernel::Dir(_) => None,
-        };
+    /// What makes and runs guests of `arch`, likewise.
+    pub fn cross(arch: Arch, cache: &Cache, progress: &Progress) -> Result<Option<Root>> {
+        Root::other(arch.cross(), cache, progress)
+    }
+
+    /// What Debian's programs of such guests are taken from, likewise.
+    pub fn tools(arch: Arch, cache: &Cache, progress: &Progress) -> Result<Option<Root>> {
+        Root::other(arch.tools(), cache, progress)
+    }
+
+    fn other(
+        recipe: Option<&'static Recipe>,
+        cache: &Cache,
+        progress: &Progress,
+    ) -> Result<Option<Root>> {
         recipe
             .map(|recipe| Root::of(recipe, cache, progress))
             .transpose()
@@ -100,6 +102,7 @@ impl Root {
         }
         let root = Root {
             cache: cache.clone(),
+            llvm: llvm(&dir),
             dir,
             binds: Mutex::new(Vec::new()),
             _lock: lock,
@@ -161,14 +164,16 @@ impl Root {
             .env("LANG", "C.UTF-8");
         command.env("TERM", env::var_os("TERM").unwrap_or("dumb".into()));
         // Another libclang makes bindgen emit opaque structs.
-        command.env("LIBCLANG_PATH", format!("/usr/lib/{LLVM}/lib"));
+        if let Some(llvm) = &self.llvm {
+            command.env("LIBCLANG_PATH", llvm.join("lib"));
+        }
         let binds = self.binds.lock().unwrap_or_else(PoisonError::into_inner);
         enter::enter(&mut command, &self.dir, &binds);
         command
     }
 
     /// The versions of the programs that build kernels, a line each.
-    pub(crate) fn toolchain(&self) -> Result<String> {
+    pub(crate) fn versions(&self) -> Result<String> {
         let mut command = self.command("dpkg-query");
         command
             .args(["--show", "--showformat", "${Package} ${Version}\n"])
@@ -189,6 +194,14 @@ impl Root {
         fs::create_dir_all(&point)
             .with_context(|| format!("cannot make the mount point {}", point.display()))
     }
+}
+
+/// Where the root in `dir` has its LLVM, inside.
+fn llvm(dir: &Path) -> Option<PathBuf> {
+    let entries = fs::read_dir(dir.join("usr/lib")).ok()?;
+    let mut names = entries.flatten().map(|entry| entry.file_name());
+    let name = names.find(|name| name.to_string_lossy().starts_with("llvm-"))?;
+    Some(Path::new("/usr/lib").join(name))
 }
 
 /// Fails with what is missing when no namespace can be made.

@@ -59,7 +59,8 @@ impl<'a> Arguments<'a> {
         #[cfg(CONFIG_ARM64)]
         let register = &mut self.0.pc;
         #[cfg(CONFIG_S390)]
-        let register = &mut self.0.regs.psw.addr;
+        // SAFETY: Whatever the registers hold is a value of each view of them.
+        let register = unsafe { &mut self.0.regs.__bindgen_anon_1.user_regs.psw.addr };
         *register = address;
     }
 
@@ -77,7 +78,8 @@ impl<'a> Arguments<'a> {
         #[cfg(CONFIG_ARM64)]
         let register = &mut self.0.regs[N];
         #[cfg(CONFIG_S390)]
-        let register = &mut self.0.regs.gprs[2 + N];
+        // SAFETY: Whatever the registers hold is a value of each view of them.
+        let register = unsafe { &mut self.0.regs.__bindgen_anon_1.user_regs.gprs[2 + N] };
         register
     }
 }
