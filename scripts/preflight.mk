@@ -42,7 +42,10 @@ rust-bindgen) or name it by BINDGEN=)
 endif
 endif
 
-ifeq ($(CONFIG_CC_IS_CLANG)$(findstring clang,$(shell $(CC) --version 2>/dev/null)),y)
+compiler := $(shell $(CC) --version 2>/dev/null)
+ifeq ($(compiler),)
+$(call say,no $(CC): install $(call quoted,$(CONFIG_CC_VERSION_TEXT)) or one like it)
+else ifeq ($(CONFIG_CC_IS_CLANG)$(findstring clang,$(compiler)),y)
 $(call say,the kernel was built by clang and $(CC) is none: say LLVM=1)
 endif
 

@@ -11,6 +11,7 @@ use crate::ground::Bench;
 use crate::ground::Ground;
 use crate::ground::new_run;
 use crate::host;
+use crate::preflight;
 use crate::scenarios;
 use crate::scenarios::groups;
 use crate::scenarios::listed;
@@ -45,6 +46,9 @@ pub fn check(args: &Check) -> Result<u8> {
         let dir = new_run("host")?;
         tally.add(host::test(&dir.join("cargo-test.log"))?);
         tally.add(compile_fail::test(&ground.root, &benches, &dir)?);
+        if let Some(bench) = benches.first() {
+            tally.add(preflight::test(&ground.root, &bench.built, &dir)?);
+        }
         let sources: Vec<_> = benches.iter().map(|it| it.built.source.as_path()).collect();
         if let [fixed, vulnerable] = sources[..] {
             tally.add(cocci::test(&ground.root, fixed, vulnerable)?);

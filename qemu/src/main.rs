@@ -22,6 +22,7 @@ mod log;
 mod machine;
 mod matrix;
 mod page;
+mod preflight;
 mod proof;
 mod qemu;
 mod rooms;
