@@ -15,6 +15,7 @@ use crate::net::{
 };
 use crate::trace::{
     Held,
+    Integer,
     Replacement,
     Rewritten, //
 };
@@ -37,17 +38,29 @@ extern "C" fn refuse(
     REFUSAL.to_errno()
 }
 
+/// The arguments of `sock_create_kern()`: a pointer, then those of socket(2).
+pub(crate) enum InNamespace {}
+
+// SAFETY: Argument 1 is the address family.
+unsafe impl Integer<1> for InNamespace {}
+// SAFETY: Argument 2 is the type.
+unsafe impl Integer<2> for InNamespace {}
+// SAFETY: Argument 3 is the protocol.
+unsafe impl Integer<3> for InNamespace {}
+
 /// `sock_create_kern()`, whose arguments are those of socket(2) but for the first, a pointer.
 // SAFETY: It checks the others itself.
-pub(crate) const SOCK_CREATE_KERN: Rewritten = unsafe { Rewritten::new("sock_create_kern") };
+pub(crate) const SOCK_CREATE_KERN: Rewritten<InNamespace> =
+    unsafe { Rewritten::new("sock_create_kern") };
 
 /// Nothing of that name.
 // SAFETY: There is no such function to be called.
-pub(crate) const ABSENT: Rewritten = unsafe { Rewritten::new("smcify_no_such_function") };
+pub(crate) const ABSENT: Rewritten<InNamespace> =
+    unsafe { Rewritten::new("smcify_no_such_function") };
 
 /// Nothing of that name, which is longer than any.
 // SAFETY: As above.
-pub(crate) const TOO_LONG: Rewritten = unsafe {
+pub(crate) const TOO_LONG: Rewritten<InNamespace> = unsafe {
     Rewritten::new("smcify_a_function_name_that_is_much_longer_than_any_other_name_here")
 };
 
@@ -55,8 +68,8 @@ pub(crate) const TOO_LONG: Rewritten = unsafe {
 // SAFETY: Its first argument is a live `struct socket`.
 pub(crate) const OUTER: Held = unsafe { Held::by_socket("kernel_getsockname") };
 /// What [`OUTER`] calls, with its first argument.
-pub(crate) const INNER: &[Rewritten] = &[
-    // SAFETY: It has one argument that is an integer, which it compares with 0.
+pub(crate) const INNER: &[Rewritten<()>] = &[
+    // SAFETY: No argument is said to be an integer.
     unsafe { Rewritten::new("inet_getname") },
 ];
 

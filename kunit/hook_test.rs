@@ -5,7 +5,10 @@
 use kernel::prelude::*;
 use kernel::sync::Arc;
 
-use crate::calls::SOCK_CREATE_KERN;
+use crate::calls::{
+    InNamespace,
+    SOCK_CREATE_KERN, //
+};
 use crate::hook;
 use crate::rules::policy::IPPROTO_SMC;
 use crate::trace::{
@@ -21,8 +24,8 @@ const NO_PROTOCOL: i32 = 253;
 /// protocol is the fourth argument.
 struct WithoutSmc;
 
-impl Handler for WithoutSmc {
-    fn call(&self, mut arguments: Arguments<'_>) {
+impl Handler<InNamespace> for WithoutSmc {
+    fn call(&self, mut arguments: Arguments<'_, InNamespace>) {
         if arguments.int::<3>() == IPPROTO_SMC {
             arguments.set_int::<3>(NO_PROTOCOL);
         }

@@ -13,8 +13,8 @@ use kernel::prelude::*;
 
 use crate::bindings;
 use crate::calls::sockaddr4;
-use crate::net::Socket;
 use crate::compat::version::this_module;
+use crate::net::Socket;
 
 /// How many references of this module there are.
 pub(crate) fn references() -> c_int {

@@ -16,6 +16,7 @@ use kernel::sync::Arc;
 use crate::calls::{
     getsockname,
     references,
+    InNamespace,
     ABSENT,
     INNER,
     NO_FUNCTION,
@@ -54,15 +55,17 @@ const NO_TYPE_EITHER: i32 = 8;
 /// arguments are namespace, family, type, protocol.
 struct Datagram;
 
-impl Handler for Datagram {
-    fn call(&self, mut arguments: Arguments<'_>) {
+impl Handler<InNamespace> for Datagram {
+    fn call(&self, mut arguments: Arguments<'_, InNamespace>) {
         if arguments.int::<1>() == AF_INET && arguments.int::<2>() == NO_TYPE {
             arguments.set_int::<2>(SOCK_DGRAM);
         }
     }
 }
 
-fn attach(functions: &'static [Rewritten]) -> Result<Pin<KBox<Rewrite<Datagram>>>> {
+type Attached = Pin<KBox<Rewrite<Datagram, InNamespace>>>;
+
+fn attach(functions: &'static [Rewritten<InNamespace>]) -> Result<Attached> {
     let handler = Arc::new(Datagram, GFP_KERNEL)?;
     KBox::try_pin_init(Rewrite::new(functions, handler), GFP_KERNEL)
 }
@@ -81,8 +84,8 @@ struct Look {
     seen: Arc<AtomicI32>,
 }
 
-impl Handler for Look {
-    fn call(&self, _arguments: Arguments<'_>) {
+impl Handler<()> for Look {
+    fn call(&self, _arguments: Arguments<'_, ()>) {
         self.seen.store(references(&self.dev), Ordering::Relaxed);
     }
 }

@@ -15,7 +15,10 @@ use kernel::sync::{
 
 use crate::compat::rcu::Shared;
 use crate::handshake::Publication;
-use crate::hook;
+use crate::hook::{
+    self,
+    Hook, //
+};
 use crate::rules::name::Name;
 use crate::rules::policy::Action;
 use crate::rules::stats::Stats;
@@ -24,7 +27,6 @@ use crate::rules::{
     Rule,
     Rules, //
 };
-use crate::trace::Rewrite;
 
 /// The rules, and what is attached for them.
 #[pin_data]
@@ -39,7 +41,7 @@ struct Attached {
     /// How many say `smc`, of the rules about tasks and of `default`.
     say_smc: usize,
     /// Attached while any does.
-    hook: Option<Pin<KBox<Rewrite<Rules>>>>,
+    hook: Option<Pin<KBox<Hook>>>,
     /// Published while there is a rule about handshakes, whatever it says.
     handshake: Publication<Arc<Rules>>,
 }

@@ -8,7 +8,10 @@
 use kernel::prelude::*;
 use kernel::sync::Arc;
 
-use super::binding::CREATION;
+use super::binding::{
+    SocketArguments, //
+    CREATION,
+};
 use crate::compat::label::Label;
 use crate::compat::task::Current;
 use crate::net::Socket;
@@ -50,11 +53,11 @@ impl Task for Current<'_> {
 }
 
 /// Decides on each socket request, and counts it.
-impl Handler for Rules {
+impl Handler<SocketArguments> for Rules {
     /// Of most sockets the arguments say enough: they leave before anything else is loaded, or
     /// saved on the stack.
     #[inline]
-    fn call(&self, mut arguments: Arguments<'_>) {
+    fn call(&self, mut arguments: Arguments<'_, SocketArguments>) {
         let request = Request {
             family: arguments.int::<0>(),
             kind: arguments.int::<1>(),
@@ -72,7 +75,7 @@ impl Handler for Rules {
 
 /// Decides on a request that is TCP. In a function of its own for what [`Rules::call`] says.
 #[inline(never)]
-fn decide(rules: &Rules, mut arguments: Arguments<'_>) {
+fn decide(rules: &Rules, mut arguments: Arguments<'_, SocketArguments>) {
     Current::with(|task, guard| {
         if let Some(protocol) = rules.who(task, guard).protocol() {
             select(rules, &mut arguments, protocol);
@@ -84,10 +87,13 @@ fn decide(rules: &Rules, mut arguments: Arguments<'_>) {
 /// where nothing is selected: that is what the others would pay for.
 #[cold]
 #[inline(never)]
-fn select(rules: &Rules, arguments: &mut Arguments<'_>, protocol: i32) {
+fn select(rules: &Rules, arguments: &mut Arguments<'_, SocketArguments>, protocol: i32) {
     rules.stats.selected(arguments.int::<0>());
     arguments.set_int::<2>(protocol);
 }
+
+/// The hook, attached until it is dropped.
+pub type Hook = Rewrite<Rules, SocketArguments>;
 
 /// Attaches the hook; sockets created from now on are decided upon, until the
 /// returned value is dropped.
@@ -97,7 +103,7 @@ fn select(rules: &Rules, arguments: &mut Arguments<'_>, protocol: i32) {
 /// Those of [`Rewrite::new`], each after one line in the kernel log.
 ///
 /// Context: process context, may sleep.
-pub fn attach(rules: Arc<Rules>) -> Result<Pin<KBox<Rewrite<Rules>>>> {
+pub fn attach(rules: Arc<Rules>) -> Result<Pin<KBox<Hook>>> {
     KBox::try_pin_init(Rewrite::new(CREATION, rules), GFP_KERNEL)
 }
 

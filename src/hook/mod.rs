@@ -13,5 +13,6 @@ mod creation;
 pub use creation::{
     attach,
     can_attach,
-    smc_is_there, //
+    smc_is_there,
+    Hook, //
 };

@@ -4,9 +4,18 @@
 //!
 //! C header: `include/linux/ftrace_regs.h`.
 
+use core::marker::PhantomData;
+
 use kernel::prelude::*;
 
 use crate::bindings;
+
+/// Functions whose argument `N`, counted from 0, is an integer.
+///
+/// # Safety
+///
+/// It must be no pointer in any function that is [`Rewritten`](super::Rewritten) with `Self`.
+pub unsafe trait Integer<const N: usize> {}
 
 /// The arguments of a traced call, as its function is about to see them.
 ///
@@ -14,20 +23,24 @@ use crate::bindings;
 /// place when its callbacks are done, so what is set here is what the function gets,
 /// and what later callbacks see.
 ///
+/// `A` says which of them are [integers](Integer).
+///
 /// # Invariants
 ///
-/// The registers are those of a call under way on this CPU, saved by ftrace.
-pub struct Arguments<'a>(&'a mut bindings::__arch_ftrace_regs);
+/// The registers are those of a call under way on this CPU, saved by ftrace, of a function that
+/// is sound to call with any value of the arguments that are integers.
+pub struct Arguments<'a, A>(&'a mut bindings::__arch_ftrace_regs, PhantomData<A>);
 
-impl<'a> Arguments<'a> {
+impl<'a, A> Arguments<'a, A> {
     /// # Safety
     ///
-    /// `regs` must be what ftrace passed to a callback, which must outlive `'a`.
+    /// `regs` must be what ftrace passed to a callback, which must outlive `'a`. The function must
+    /// be sound to call with any value of the arguments that `A` says are integers.
     pub(super) unsafe fn from_raw(regs: *mut bindings::ftrace_regs) -> Self {
         // INVARIANT: By the safety requirement.
         // SAFETY: `struct ftrace_regs` is but a name for `struct __arch_ftrace_regs`
         // (`arch_ftrace_regs()`), and no one else uses the saved registers meanwhile.
-        Self(unsafe { &mut *regs.cast() })
+        Self(unsafe { &mut *regs.cast() }, PhantomData)
     }
 
     /// Argument `N`, counted from 0, of a function that takes it as a C `int`.
@@ -37,7 +50,10 @@ impl<'a> Arguments<'a> {
     }
 
     /// Sets argument `N` of a function that takes it as a C `int`.
-    pub fn set_int<const N: usize>(&mut self, value: c_int) {
+    pub fn set_int<const N: usize>(&mut self, value: c_int)
+    where
+        A: Integer<N>,
+    {
         *self.register::<N>() = value as c_ulong;
     }
 

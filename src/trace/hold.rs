@@ -16,7 +16,10 @@
 //!
 //! C header: `include/linux/fprobe.h`.
 
-use core::ptr::NonNull;
+use core::ptr::{
+    self,
+    NonNull, //
+};
 use core::sync::atomic::{
     AtomicBool,
     AtomicUsize,
@@ -89,7 +92,7 @@ impl Held {
     }
 
     /// The device that this call's socket sends by.
-    fn device(&self, arguments: &mut Arguments<'_>) -> Option<ARef<NetDevice>> {
+    fn device(&self, arguments: &mut Arguments<'_, ()>) -> Option<ARef<NetDevice>> {
         let first = arguments.pointer::<0>();
         let sk = match self.first {
             First::Sock => first.cast(),
@@ -209,7 +212,8 @@ impl Hold {
         // count: one of the two sees the other.
         this.calls.fetch_add(1, Ordering::SeqCst);
         if !this.closing.load(Ordering::SeqCst) {
-            // SAFETY: `regs` is what ftrace saved, and lives until this returns.
+            // SAFETY: `regs` is what ftrace saved, and lives until this returns. No argument is
+            // set.
             let mut arguments = unsafe { Arguments::from_raw(regs) };
             if let Some(dev) = this.held.device(&mut arguments) {
                 // SAFETY: By the safety requirement there is room for it.
@@ -227,7 +231,8 @@ impl Hold {
     ///
     /// # Safety
     ///
-    /// Called by the fprobe alone, with the `data` that an entry has filled.
+    /// Called by the fprobe alone, with the `data` that an entry has filled, or that an exit has
+    /// emptied since.
     unsafe extern "C" fn exit(
         fprobe: *mut bindings::fprobe,
         _entry_ip: c_ulong,
@@ -237,9 +242,16 @@ impl Hold {
     ) {
         // SAFETY: It is registered, so by the invariants the `Self` around it lives.
         let this = unsafe { Self::of(fprobe) };
-        // SAFETY: By the safety requirement; what was held is let go once.
-        drop(unsafe { ARef::from_raw(data.cast::<NonNull<NetDevice>>().read()) });
-        this.leave();
+        // The place may be found once more by a call that held nothing: up to 6.17 the kernel does
+        // not clear all of what it hands out (`memset()` in `fprobe_entry()`), and goes over it to
+        // its end.
+        // SAFETY: By the safety requirement there is a pointer or null.
+        let held = unsafe { data.cast::<*mut NetDevice>().replace(ptr::null_mut()) };
+        if let Some(dev) = NonNull::new(held) {
+            // SAFETY: An entry has held it, and it is let go once: the place is null from now on.
+            drop(unsafe { ARef::from_raw(dev) });
+            this.leave();
+        }
     }
 
     /// A call that was counted is over.

@@ -17,7 +17,10 @@ mod rewrite;
 mod symbol;
 
 pub use anchor::Anchor;
-pub use arguments::Arguments;
+pub use arguments::{
+    Arguments,
+    Integer, //
+};
 pub use hold::{
     Held,
     Hold, //

@@ -102,8 +102,8 @@ impl Redirect {
     ) {
         // SAFETY: `ops` is registered by a `Redirect`.
         let by = unsafe { (*ops).private };
-        // SAFETY: `regs` is what ftrace passed, and lives until this returns.
-        let mut arguments = unsafe { Arguments::from_raw(regs) };
+        // SAFETY: `regs` is what ftrace passed, and lives until this returns. No argument is set.
+        let mut arguments = unsafe { Arguments::<()>::from_raw(regs) };
         // SAFETY: The registration has `FTRACE_OPS_FL_IPMODIFY`. By the type invariant of `Self`
         // and that of `Replacement`, `by` has the signature of the function.
         unsafe { arguments.set_instruction_pointer(by as c_ulong) };

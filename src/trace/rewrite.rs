@@ -10,6 +10,7 @@
 //! C header: `include/linux/ftrace.h`.
 
 use core::fmt;
+use core::marker::PhantomData;
 
 use kernel::prelude::*;
 use kernel::sync::Arc;
@@ -21,39 +22,39 @@ use super::ops::{
 use super::Arguments;
 use crate::bindings;
 
-/// A function whose arguments may be changed.
+/// A function whose arguments may be changed: those that `A` says are [integers](super::Integer).
 ///
 /// # Invariants
 ///
 /// The kernel's `function` is sound to call with any value of the arguments that are integers.
-#[derive(Clone, Copy)]
-pub struct Rewritten(&'static str);
+pub struct Rewritten<A>(&'static str, PhantomData<fn() -> A>);
 
-impl Rewritten {
+impl<A> Rewritten<A> {
     /// # Safety
     ///
-    /// The kernel's `function` must be sound to call with any value of its arguments that are
-    /// integers, as is one that is given what user space asks for, unchecked.
+    /// The arguments of the kernel's `function` must be what `A` says, and it sound to call with any
+    /// value of those that are integers, as is one that is given what user space asks for,
+    /// unchecked.
     pub const unsafe fn new(function: &'static str) -> Self {
         // INVARIANT: By the safety requirement.
-        Self(function)
+        Self(function, PhantomData)
     }
 }
 
-impl fmt::Debug for Rewritten {
+impl<A> fmt::Debug for Rewritten<A> {
     /// The function's name.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0)
     }
 }
 
-/// What is done to each call.
-pub trait Handler: Send + Sync {
+/// What is done to each call. It borrows nothing: a [`Rewrite`] that is forgotten goes on calling it.
+pub trait Handler<A>: Send + Sync + 'static {
     /// Reads and sets the arguments of one call.
     ///
     /// Context: that of the traced function's caller, with preemption possibly off:
     /// must not sleep, nor call a function that is traced by the same [`Rewrite`].
-    fn call(&self, arguments: Arguments<'_>);
+    fn call(&self, arguments: Arguments<'_, A>);
 }
 
 /// Functions whose calls go through a [`Handler`] first, from the end of the
@@ -64,13 +65,14 @@ pub trait Handler: Send + Sync {
 /// The `private` of `_registered` points to what `_handler` keeps: a call finds that with one
 /// load. It is dropped first.
 #[pin_data]
-pub struct Rewrite<H: Handler> {
+pub struct Rewrite<H: Handler<A>, A> {
     #[pin]
     _registered: Registered,
     _handler: Arc<H>,
+    _arguments: PhantomData<fn() -> A>,
 }
 
-impl<H: Handler> Rewrite<H> {
+impl<H: Handler<A>, A: 'static> Rewrite<H, A> {
     /// Attaches `handler` to these functions.
     ///
     /// # Errors
@@ -82,7 +84,7 @@ impl<H: Handler> Rewrite<H> {
     /// - `ENOMEM`.
     ///
     /// Context: process context, may sleep.
-    pub fn new(functions: &'static [Rewritten], handler: Arc<H>) -> impl PinInit<Self, Error> {
+    pub fn new(functions: &'static [Rewritten<A>], handler: Arc<H>) -> impl PinInit<Self, Error> {
         let private = (&raw const *handler).cast_mut().cast();
         let names = functions.iter().map(|it| it.0);
         let refused = |error| why_not(error, functions);
@@ -93,6 +95,7 @@ impl<H: Handler> Rewrite<H> {
                 Registered::new(Self::callback, private, 0, names, refused)
             },
             _handler: handler,
+            _arguments: PhantomData,
         })
     }
 
@@ -111,13 +114,14 @@ impl<H: Handler> Rewrite<H> {
         // SAFETY: `ops` is registered, so by the type invariant `private` points to the
         // handler, which is shared only.
         let handler = unsafe { &*(*ops).private.cast::<H>() };
-        // SAFETY: `regs` is what ftrace passed, and lives until this returns.
+        // SAFETY: `regs` is what ftrace passed, and lives until this returns. The functions are
+        // all `Rewritten<A>`.
         handler.call(unsafe { Arguments::from_raw(regs) });
     }
 }
 
 /// Says in the log why ftrace refused, and gives the errno that fits.
-fn why_not(error: Error, functions: &[Rewritten]) -> Error {
+fn why_not(error: Error, functions: &[impl fmt::Debug]) -> Error {
     match error {
         ENOENT => {
             pr_err!("of {functions:?} one is absent from this kernel, or not traceable\n");
