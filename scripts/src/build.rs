@@ -162,12 +162,6 @@ impl Build<'_> {
         let mut make = self.make();
         make.arg(format!("-j{jobs}"));
         make.args([image.rsplit('/').next().unwrap_or(image), "modules"]);
-        if let Base::Debian(_) = self.recipe.base {
-            // Of two such configurations the second one need hardly be compiled; the first takes
-            // an eighth longer.
-            make.arg(format!("CC=ccache {}", self.recipe.compiler.command()));
-            make.env("CCACHE_DIR", self.root.cache().dir().join("ccache"));
-        }
         let log = self.root.cache().log(&self.recipe.step());
         let mut commands = 0;
         run::logged(make, &log, |line| {

@@ -51,7 +51,6 @@ const BUILD: &[&str] = &[
     "xz-utils",
     "zstd",
     "lz4",
-    "ccache",
     "python3",
     "perl",
     "kmod",
