@@ -203,7 +203,16 @@ pub const SCENARIOS: &[Scenario] = &[
         kernels: FIXED,
         guest: "rmmod",
         waits: true,
-        run: rmmod::run,
+        run: |report| rmmod::run(report, 200),
+        ..PLAIN
+    },
+    Scenario {
+        name: "rmmod-20",
+        shows: "the same, 20 rounds",
+        kernels: BY_NAME,
+        guest: "rmmod",
+        waits: true,
+        run: |report| rmmod::run(report, 20),
         core: true,
         ..PLAIN
     },

@@ -39,7 +39,6 @@ use std::thread::sleep;
 use std::time::Duration;
 use std::time::Instant;
 
-const ROUNDS: usize = 200;
 const THREADS: usize = 8;
 /// What each connection carries each way.
 const BYTES: usize = 4 << 10;
@@ -62,13 +61,13 @@ struct Work {
 }
 
 /// The scenario.
-pub fn run(report: &mut Report) -> Result<()> {
+pub fn run(report: &mut Report, rounds: usize) -> Result<()> {
     let before = sockets()?;
     net::delay("lo", DELAY)?;
     write(EXPEDITED, "1").with_context(|| EXPEDITED)?;
     let work = Work::default();
     let begun = Instant::now();
-    let (rounds, threads) = scope(|threads| {
+    let (went, threads) = scope(|threads| {
         let working: Vec<_> = (0..THREADS)
             .map(|number| {
                 threads.spawn({
@@ -77,33 +76,33 @@ pub fn run(report: &mut Report) -> Result<()> {
                 })
             })
             .collect();
-        let rounds = come_and_go(&work);
+        let went = come_and_go(&work, rounds);
         work.stop.store(true, Relaxed);
         let ends = working.into_iter().map(joined);
-        (rounds, ends.collect::<Result<Vec<()>>>())
+        (went, ends.collect::<Result<Vec<()>>>())
     });
     write(EXPEDITED, "0")?;
     let (connections, carried) = (work.connections.load(Relaxed), work.carried.load(Relaxed));
     let seconds = begun.elapsed().as_secs_f32();
     report.note(format!(
-        "{ROUNDS} rounds in {seconds:.0} s, {connections} connections, {carried} over SMC"
+        "{rounds} rounds in {seconds:.0} s, {connections} connections, {carried} over SMC"
     ));
-    report.check(format!("{ROUNDS} rounds of insmod and rmmod"), rounds);
+    report.check(format!("{rounds} rounds of insmod and rmmod"), went);
     report.check(
         format!("{THREADS} threads, no byte lost"),
         threads.map(drop),
     );
     report.check(
         "both kinds of sockets met the module",
-        mixed(connections, carried),
+        mixed(connections, carried, rounds as u64),
     );
     report.check("nothing is left", smcify::nothing_left());
     report.check("no socket is left", settled(&before));
     Ok(())
 }
 
-fn come_and_go(work: &Work) -> Result<()> {
-    for round in 0..ROUNDS {
+fn come_and_go(work: &Work, rounds: usize) -> Result<()> {
+    for round in 0..rounds {
         let here = || format!("round {round}");
         let smcify = Smcify::load().with_context(here)?;
         let (then, begun) = (work.selected.load(Relaxed), Instant::now());
@@ -167,11 +166,8 @@ pub fn is_smc(socket: &impl AsFd) -> Result<bool> {
 }
 
 /// Enough of both kinds: every round waits for a connection that SMC may carry.
-fn mixed(connections: u64, carried: u64) -> Result<()> {
-    ensure!(
-        carried >= ROUNDS as u64,
-        "SMC carried only {carried} connections"
-    );
+fn mixed(connections: u64, carried: u64, rounds: u64) -> Result<()> {
+    ensure!(carried >= rounds, "SMC carried only {carried} connections");
     ensure!(carried < connections, "SMC carried every connection");
     Ok(())
 }
