@@ -1,30 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! E0477: a handler that borrows: who forgets the attachment has ftrace call it after the borrow
-//! has ended.
+//! E0310: a handler of what may be borrowed: who forgets the attachment has ftrace call it after
+//! the borrow has ended.
 //!
-//! Right: a handler that owns what it uses.
+//! Right: one of what lives for as long as it is wanted.
 
 #![forbid(unsafe_code)]
 
-use kernel::prelude::*;
 use smcify::trace::{
     Arguments,
     Handler, //
 };
 
-#[cfg(wrong)]
-pub struct Counts<'a>(pub &'a [u8]);
+pub struct Looks<T>(pub T);
 
 #[cfg(wrong)]
-impl Handler<()> for Counts<'_> {
+impl<T: Send + Sync> Handler<()> for Looks<T> {
     fn call(&self, _arguments: Arguments<'_, ()>) {}
 }
 
 #[cfg(not(wrong))]
-pub struct Counts(pub KVec<u8>);
-
-#[cfg(not(wrong))]
-impl Handler<()> for Counts {
+impl<T: Send + Sync + 'static> Handler<()> for Looks<T> {
     fn call(&self, _arguments: Arguments<'_, ()>) {}
 }

@@ -244,7 +244,7 @@ fn variable(arch: Arch, what: &str) -> String {
 }
 
 fn build(mut cargo: Command, arch: Arch, target_dir: &Path) -> Result<PathBuf> {
-    cargo.args(["build", "--quiet", "--release", "--target", arch.target()]);
+    cargo.args(["build", "--quiet", "--release", "--target", &arch.target()]);
     cargo.args(PACKAGES.iter().flat_map(|name| ["--package", name]));
     cargo.arg("--target-dir").arg(target_dir);
     cargo.current_dir(setup::checkout());

@@ -22,6 +22,9 @@ use crate::recipes::Compiler;
 use crate::recipes::Recipe;
 use crate::root::Root;
 
+/// A build's configuration, below its directory.
+const CONFIG: &str = "include/config/auto.conf";
+
 /// A kernel to boot and to build the modules against.
 #[derive(Clone, Debug)]
 pub enum Kernel {
@@ -73,11 +76,14 @@ impl Kernel {
         all.into_iter().flatten()
     }
 
-    /// What it is for; a build of the user's own is taken for this machine's.
+    /// What it is for; where there is nothing that says so, this machine.
     pub fn arch(&self) -> Arch {
         match self {
             Kernel::Lab(recipe) => recipe.arch,
-            Kernel::Dir(_) => Arch::X86,
+            Kernel::Dir(dir) => {
+                let config = fs::read_to_string(dir.join(CONFIG));
+                Arch::of(&config.unwrap_or_default())
+            }
         }
     }
 
@@ -159,7 +165,7 @@ pub fn kernel(root: &Root, kernel: &Kernel, progress: &Progress) -> Result<Built
     let built = built(kernel.name(), &dir)?;
     root.bind(&built.dir)?;
     root.bind(&built.source)?;
-    let config = fs::read_to_string(dir.join("include/config/auto.conf")).unwrap_or_default();
+    let config = fs::read_to_string(dir.join(CONFIG)).unwrap_or_default();
     if let Some(compiler) = config::text(&config, "CONFIG_RUSTC_VERSION_TEXT") {
         same_compiler(compiler, &root.rustc()?)
             .with_context(|| format!("{} does not serve", dir.display()))?;
@@ -175,8 +181,8 @@ fn built(name: String, dir: &Path) -> Result<Built> {
             dir.display()
         )
     };
-    let config = fs::read_to_string(dir.join("include/config/auto.conf"));
-    let config = config.with_context(|| missing("include/config/auto.conf"))?;
+    let config = fs::read_to_string(dir.join(CONFIG));
+    let config = config.with_context(|| missing(CONFIG))?;
     let (arch, compiler) = (Arch::of(&config), Compiler::of(&config));
     let compiler_text = config::text(&config, "CONFIG_CC_VERSION_TEXT");
     let compiler_text = compiler_text.unwrap_or_default().to_string();

@@ -70,13 +70,9 @@ impl Arch {
         }
     }
 
-    /// What Rust calls programs for it, which need no library.
-    pub fn target(self) -> &'static str {
-        match self {
-            Arch::X86 => "x86_64-unknown-linux-gnu",
-            Arch::Arm64 => "aarch64-unknown-linux-gnu",
-            Arch::S390 => "s390x-unknown-linux-gnu",
-        }
+    /// What Rust calls Linux on it.
+    pub fn target(self) -> String {
+        format!("{}-unknown-linux-gnu", self.gnu())
     }
 
     /// That of the kernel with this configuration.
@@ -131,14 +127,6 @@ impl Compiler {
         match self {
             Compiler::Clang => &["LLVM=1"],
             Compiler::Gcc => &[],
-        }
-    }
-
-    /// The program's name.
-    pub fn command(self) -> &'static str {
-        match self {
-            Compiler::Clang => "clang",
-            Compiler::Gcc => "gcc",
         }
     }
 }
