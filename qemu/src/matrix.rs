@@ -74,61 +74,56 @@ fn step(recipe: &Recipe) -> String {
 
 /// Builds and runs one row; what does not build is a row as well.
 fn row(ground: &Ground, recipe: &'static Recipe, date: &str) -> Result<Row> {
-    let kernel = Kernel::Lab(recipe);
-    let line = |built_by: &str, result: &str| {
-        format!(
-            "| `{}` | {} | {built_by} | {} | {date} | {result} |",
-            recipe.name,
-            recipe.version(),
-            recipe.what
-        )
-    };
-    let bench = match ground.bench(&kernel) {
-        Ok(bench) => bench,
+    let mut tally = Tally::default();
+    let (built_by, result) = match ground.bench(&Kernel::Lab(recipe)) {
         Err(error) => {
-            let mut tally = Tally::default();
             let why = format!("{error:#}");
             tally.fail(Failure::new(recipe.name, "does not build", vec![why]));
-            return Ok(Row {
-                name: recipe.name,
-                line: line("", "does not build"),
-                tally,
-            });
+            (String::new(), "does not build".to_string())
+        }
+        Ok(bench) => {
+            let result = match recipe.not_booted {
+                Some(why) => {
+                    tally.passed += 1;
+                    tally.skip(recipe.name, "boot", why.into());
+                    format!("builds; not booted: {why}")
+                }
+                None => {
+                    tally.add(run(ground, recipe, &bench)?);
+                    match tally.failures.len() {
+                        0 => format!("{} passed", tally.passed),
+                        failed => format!("{} passed, **{failed} failed**", tally.passed),
+                    }
+                }
+            };
+            (short(&bench.built.compiler_text)?, result)
         }
     };
-    let by = short(&bench.built.compiler_text)?;
-    if let Some(why) = recipe.not_booted {
-        let mut tally = Tally::default();
-        tally.skip(recipe.name, "boot", why.into());
-        return Ok(Row {
-            name: recipe.name,
-            line: line(&by, &format!("builds; not booted: {why}")),
-            tally,
-        });
-    }
-    let tally = run(ground, &kernel, &bench)?;
-    let result = match tally.failures.len() {
-        0 => format!("{} passed", tally.passed),
-        failed => format!("{} passed, **{failed} failed**", tally.passed),
-    };
+    let line = format!(
+        "| `{}` | {} | {built_by} | {} | {date} | {result} |",
+        recipe.name,
+        recipe.version(),
+        recipe.what
+    );
     Ok(Row {
         name: recipe.name,
-        line: line(&by, &result),
+        line,
         tally,
     })
 }
 
-fn run(ground: &Ground, kernel: &Kernel, bench: &Bench) -> Result<Tally> {
+fn run(ground: &Ground, recipe: &'static Recipe, bench: &Bench) -> Result<Tally> {
+    let kernel = Kernel::Lab(recipe);
     let mut listed = listed(ground)?;
     listed.retain(|scenario| scenario.core);
     // However they share guests in the check: a row is to be short.
     for scenario in &mut listed {
-        scenario.kernels = vec![scenarios::group_of(kernel).to_string()];
+        scenario.kernels = vec![scenarios::group_of(&kernel).to_string()];
     }
-    let groups = groups(&listed, std::slice::from_ref(kernel), &[])?;
-    let step = ground.progress.step(&format!("scenarios {kernel}"));
+    let groups = groups(&listed, std::slice::from_ref(&kernel), &[])?;
+    let step = ground.progress.step(&step(recipe));
     let mut tally = Tally::default();
-    for went in scenarios::run(ground, &[(kernel, bench)], groups, &step)? {
+    for went in scenarios::run(ground, &[(&kernel, bench)], groups, &step)? {
         tally.add(went.tally);
     }
     step.done();

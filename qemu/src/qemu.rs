@@ -66,6 +66,7 @@ impl Hardware {
     fn of(arch: Arch) -> &'static Hardware {
         match arch {
             Arch::Arm64 => &VIRT,
+            // Of s390 nothing is booted.
             Arch::X86 | Arch::S390 => &PC,
         }
     }

@@ -96,7 +96,7 @@ impl Kernel {
     }
 
     /// A short name, fit for a file.
-    pub fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         match self {
             Kernel::Lab(recipe) => recipe.name.to_string(),
             Kernel::Dir(dir) => {
