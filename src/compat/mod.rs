@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! What the kernel's Rust crate lacks: RCU pointers, slices whose making may fail, the current
-//! task, rate-limited lines in the log; and in `version.rs` what it has elsewhere from one version
+//! task, where a function is, rate-limited lines in the log; and in `version.rs` what it has elsewhere from one version
 //! to the next.
 //!
 //! Bindings, each on its own; the room knows no other but [`crate::bindings`]. It would be called
@@ -18,6 +18,7 @@ pub mod label;
 pub mod log;
 pub mod netns;
 pub mod rcu;
+pub mod symbol;
 pub mod task;
 #[forbid(unsafe_code)]
 #[allow(dead_code)]

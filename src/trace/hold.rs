@@ -33,7 +33,7 @@ use kernel::sync::rcu;
 use kernel::sync::Completion;
 use kernel::types::Opaque;
 
-use super::symbol;
+use crate::compat::symbol;
 use super::Anchor;
 use super::Arguments;
 use crate::bindings;

@@ -14,7 +14,6 @@ mod hold;
 mod ops;
 mod redirect;
 mod rewrite;
-mod symbol;
 
 pub use anchor::Anchor;
 pub use arguments::{
@@ -34,4 +33,4 @@ pub use rewrite::{
     Rewrite,
     Rewritten, //
 };
-pub use symbol::address_of;
+pub use crate::compat::symbol::address_of;

@@ -8,7 +8,7 @@ use kernel::error::to_result;
 use kernel::prelude::*;
 use kernel::types::Opaque;
 
-use super::symbol;
+use crate::compat::symbol;
 use crate::bindings;
 
 /// The type of a callback. A Rust one is never traced itself, since rustc emits no

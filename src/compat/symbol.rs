@@ -49,7 +49,7 @@ pub fn address_of(name: &str) -> Result<c_ulong> {
 }
 
 /// `EINVAL` says of an address that it must not be probed, or is not one of a function's.
-pub(super) fn absent(error: Error) -> Error {
+pub fn absent(error: Error) -> Error {
     if error == EINVAL {
         ENOENT
     } else {
