@@ -10,7 +10,7 @@ use crate::calls::{
     SOCK_CREATE_KERN, //
 };
 use crate::hook;
-use crate::rules::policy::IPPROTO_SMC;
+use crate::rules::policy::IPPROTO_SMCIFY;
 use crate::trace::{
     Arguments,
     Handler,
@@ -20,13 +20,13 @@ use crate::trace::{
 /// A protocol for experiments, which no kernel has.
 const NO_PROTOCOL: i32 = 253;
 
-/// A kernel without `IPPROTO_SMC`: no one can ask for it. In `sock_create_kern()` the
+/// A kernel without `smcify_stream.ko`'s sockets: no one can ask for them. In `sock_create_kern()` the
 /// protocol is the fourth argument.
-struct WithoutSmc;
+struct WithoutStream;
 
-impl Handler<InNamespace> for WithoutSmc {
+impl Handler<InNamespace> for WithoutStream {
     fn call(&self, mut arguments: Arguments<'_, InNamespace>) {
-        if arguments.int::<3>() == IPPROTO_SMC {
+        if arguments.int::<3>() == IPPROTO_SMCIFY {
             arguments.set_int::<3>(NO_PROTOCOL);
         }
     }
@@ -37,9 +37,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_ipproto_smc_it_is_eprotonosupport() {
+    fn without_its_sockets_it_is_eprotonosupport() {
         let before = hook::smc_is_there();
-        let without = Arc::new(WithoutSmc, GFP_KERNEL)
+        let without = Arc::new(WithoutStream, GFP_KERNEL)
             .map_err(Error::from)
             .map(|handler| Rewrite::new(&[SOCK_CREATE_KERN], handler))
             .and_then(|rewrite| KBox::try_pin_init(rewrite, GFP_KERNEL));

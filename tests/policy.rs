@@ -3,7 +3,7 @@
 //! Host: the decision, against one written the other way round.
 
 use proptest::prelude::*;
-use smcify::rules::policy::{Action, Request};
+use smcify::rules::policy::{Action, IPPROTO_SMCIFY, Request};
 
 /// The requests of `socket(2)` that end in `tcp_v4_init_sock()` or `tcp_v6_init_sock()`,
 /// from the tables of `inet_create()` and `inet6_create()`.
@@ -40,7 +40,7 @@ fn requests() -> impl Strategy<Value = Request> {
 
 #[test]
 fn an_action_is_a_protocol_or_none() {
-    assert_eq!(Action::Smc.protocol(), Some(256));
+    assert_eq!(Action::Smc.protocol(), Some(IPPROTO_SMCIFY));
     assert_eq!(Action::Tcp.protocol(), None);
 }
 

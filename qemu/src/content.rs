@@ -218,9 +218,15 @@ impl Content {
             image.copy(&at, &file);
             ours.push(at);
         }
-        if self.module {
-            let smcify = ours.into_iter().find(|at| at == "/modules/smcify.ko");
-            load.push(smcify.context("the build made no smcify.ko")?);
+        // The latter is loaded after what it uses, by hand or not.
+        let mut ours_to_load = vec!["/modules/smcify_stream.ko"];
+        ours_to_load.extend(self.module.then_some("/modules/smcify.ko"));
+        for name in ours_to_load {
+            let made = ours.iter().find(|at| *at == name);
+            load.push(
+                made.with_context(|| format!("the build made no {name}"))?
+                    .clone(),
+            );
         }
         Ok(load)
     }

@@ -18,6 +18,7 @@ pub const ROOMS: [(&str, &[&str]); 2] = [
             "rules",
             "net",
             "trace",
+            "stream",
             "hook",
             "handshake",
             "fixes",

@@ -12,14 +12,18 @@
 #include <linux/net.h>
 #include <linux/netdevice.h>
 #include <linux/rcupdate.h>
+#include <linux/workqueue.h>
 #include <net/dst.h>
 #include <net/if_inet6.h>
 #include <net/inet_sock.h>
+#include <net/inet_connection_sock.h>
 #include <net/net_namespace.h>
+#include <net/protocol.h>
 #include <net/smc.h>
 #include <net/sock.h>
 
 #include "helpers.h"
+#include "stream.h"
 
 /* Exported by smc.ko; its header, net/smc/smc.h, is not installed. */
 extern struct proto smc_proto;

@@ -19,6 +19,13 @@ pub use kernel::types::{
     AlwaysRefCounted, //
 };
 
+/// An address as the socket layer gives it to a protocol, another type before 6.19.
+#[cfg(smcify_before_6_19)]
+pub type SockAddr = crate::bindings::sockaddr;
+/// An address as the socket layer gives it to a protocol, another type before 6.19.
+#[cfg(not(smcify_before_6_19))]
+pub type SockAddr = crate::bindings::sockaddr_unsized;
+
 /// This module, `THIS_MODULE`, a constant of the module's type from 7.3 on.
 ///
 /// Context: any.

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Binding: where user space asks for sockets.
+//! Binding: where user space asks for sockets, and what it is given.
 //!
 //! C source: `net/socket.c`.
 
+use kernel::prelude::*;
+
+use crate::bindings;
 use crate::trace::{
     Integer,
     Rewritten, //
@@ -29,3 +32,14 @@ pub(super) const CREATION: &[Rewritten<SocketArguments>] = &[
     // SAFETY: As above.
     unsafe { Rewritten::new("__sys_socket_file") },
 ];
+
+/// The protocol of the sockets that selected programs are given, [`IPPROTO_SMCIFY`]. By this symbol
+/// `smcify_stream.ko` is loaded first, and stays while smcify does.
+///
+/// [`IPPROTO_SMCIFY`]: crate::rules::policy::IPPROTO_SMCIFY
+///
+/// Context: any.
+pub(super) fn stream_protocol() -> c_int {
+    // SAFETY: An FFI call without requirements.
+    unsafe { bindings::smcify_stream_protocol() }
+}

@@ -9,6 +9,7 @@ use kernel::prelude::*;
 use kernel::sync::Arc;
 
 use super::binding::{
+    stream_protocol,
     SocketArguments, //
     CREATION,
 };
@@ -68,7 +69,12 @@ impl Handler<SocketArguments> for Rules {
                 self.stats.seen_inet(request.family);
                 decide(self, arguments);
             }
-            false => self.stats.seen(request.family),
+            false => {
+                if request.is_ours() {
+                    refuse(&mut arguments);
+                }
+                self.stats.seen(request.family);
+            }
         }
     }
 }
@@ -90,6 +96,13 @@ fn decide(rules: &Rules, mut arguments: Arguments<'_, SocketArguments>) {
 fn select(rules: &Rules, arguments: &mut Arguments<'_, SocketArguments>, protocol: i32) {
     rules.stats.selected(arguments.int::<0>());
     arguments.set_int::<2>(protocol);
+}
+
+/// The request is for a protocol that does not exist.
+#[cold]
+#[inline(never)]
+fn refuse(arguments: &mut Arguments<'_, SocketArguments>) {
+    arguments.set_int::<2>(policy::IPPROTO_NONE);
 }
 
 /// The hook, attached until it is dropped.
@@ -122,13 +135,13 @@ pub fn can_attach() -> Result {
 ///
 /// # Errors
 ///
-/// `EPROTONOSUPPORT` where the kernel has no `IPPROTO_SMC`, after one line in the
+/// `EPROTONOSUPPORT` where `smcify_stream.ko` has no such sockets, after one line in the
 /// kernel log; otherwise what the socket layer answers.
 ///
 /// Context: process context, may sleep.
 pub fn smc_is_there() -> Result {
-    let (family, kind, protocol) = (policy::AF_INET, policy::SOCK_STREAM, policy::IPPROTO_SMC);
+    let (family, kind, protocol) = (policy::AF_INET, policy::SOCK_STREAM, stream_protocol());
     Socket::create_kern(family, kind, protocol)
         .map(drop)
-        .inspect_err(|error| pr_err!("no IPPROTO_SMC socket to be had here ({error:?})\n"))
+        .inspect_err(|error| pr_err!("no SMC socket to be had here ({error:?})\n"))
 }

@@ -15,8 +15,12 @@ pub const SOCK_STREAM: i32 = 1;
 pub const SOCK_TYPE_MASK: i32 = 0xf;
 /// `IPPROTO_TCP` of `include/uapi/linux/in.h`.
 pub const IPPROTO_TCP: i32 = 6;
-/// `IPPROTO_SMC` of `include/uapi/linux/in.h`.
-pub const IPPROTO_SMC: i32 = 256;
+
+/// The protocol of `smcify_stream.ko`, one of those that `include/uapi/linux/in.h` leaves free:
+/// SMC sockets that keep TCP's promises. Nobody's to ask for by hand.
+pub const IPPROTO_SMCIFY: i32 = 257;
+/// A number that no protocol has: the socket layer says `EPROTONOSUPPORT`.
+pub const IPPROTO_NONE: i32 = 258;
 
 /// What a socket request asks for: the arguments of `socket(2)`, as the caller gave
 /// them and in host order. Nothing has checked them yet.
@@ -40,6 +44,13 @@ impl Request {
         matches!(self.family, AF_INET | AF_INET6)
             && self.kind & SOCK_TYPE_MASK == SOCK_STREAM
             && (self.protocol == 0 || self.protocol == IPPROTO_TCP)
+    }
+
+    /// The request asks by hand for what only the hook may give: it is answered as for a protocol
+    /// that does not exist.
+    #[inline]
+    pub fn is_ours(&self) -> bool {
+        self.protocol == IPPROTO_SMCIFY
     }
 }
 
@@ -76,7 +87,7 @@ impl Action {
     pub fn protocol(self) -> Option<i32> {
         match self {
             Self::Tcp => None,
-            Self::Smc => Some(IPPROTO_SMC),
+            Self::Smc => Some(IPPROTO_SMCIFY),
         }
     }
 }

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Sending: whole, or with the reason why not.
+//!
+//! Logic. What TCP promises: `send(2)` "If the message is too long ... blocks" until all of it is
+//! taken; `epoll(7)`, that a short write of a non-blocking socket is followed by an event; `tcp(7)`,
+//! that what `TCP_CORK` keeps back goes after 200 ms; `write(2)`, that `EPIPE` comes with SIGPIPE.
+//! SMC does none of that (`docs/smc-findings.md`).
+
+use kernel::prelude::*;
+
+use super::errno::{
+    as_tcp,
+    EAGAIN,
+    ECONNRESET,
+    EFAULT,
+    ENOTCONN,
+    EPIPE, //
+};
+use super::socket::{
+    has_signal,
+    interrupted,
+    sigpipe,
+    Message,
+    State,
+    Stream,
+    Timeout,
+    Use, //
+};
+
+/// `MSG_*` of `include/linux/socket.h`.
+const OOB: c_uint = 0x1;
+const DONT_WAIT: c_uint = 0x40;
+const NO_SIGNAL: c_uint = 0x4000;
+const MORE: c_uint = 0x8000;
+const FAST_OPEN: c_uint = 0x2000_0000;
+
+impl Stream {
+    /// `send(2)` and all its relatives: how many bytes the connection has taken, or a negative
+    /// errno.
+    ///
+    /// - All, if it may wait: SMC takes what there is room for. If it may not, it is asked once
+    ///   more, and it is that refusal which makes it tell pollers of room.
+    /// - `MSG_MORE`, which `sendfile(2)` sets too, is not passed on, and what is corked is sent
+    ///   all the same: SMC would keep the last bytes until the program sends more.
+    /// - Up to the first byte that the program cannot give, and only then `EFAULT`: before 7.3.4
+    ///   SMC forgets what it has copied.
+    ///
+    /// # Errors
+    ///
+    /// - `EPIPE`, with SIGPIPE unless `MSG_NOSIGNAL`: this direction is shut, the peer has
+    ///   closed, the socket is not connected.
+    /// - `ECONNRESET`: the connection is broken, said once.
+    /// - `EAGAIN`, `EFAULT`, `EINTR`.
+    ///
+    /// Context: process context, may sleep.
+    pub fn send(&self, message: &mut Message) -> c_int {
+        let flags = message.flags();
+        if flags & (OOB | FAST_OPEN) != 0 || self.fell_back() {
+            return self.smc_send(message);
+        }
+        message.clear(MORE);
+        let mut taken: c_int = 0;
+        let timeout = Timeout::of(self.sk().send_timeout(flags & DONT_WAIT != 0));
+        loop {
+            let told = self.is_reset();
+            let answer = self.send_readable(message);
+            if answer > 0 {
+                taken = taken.saturating_add(answer);
+                if message.left() > 0 && !timeout.is_over() {
+                    continue;
+                }
+            }
+            if taken > 0 {
+                self.send_corked();
+                return taken;
+            }
+            match self.send_error(answer, flags, told) {
+                Some(error) => return error,
+                None => continue,
+            }
+        }
+    }
+
+    /// Sends what the program can give of what is left.
+    fn send_readable(&self, message: &mut Message) -> c_int {
+        let left = message.left();
+        match message.unreadable() {
+            0 => self.smc_send(message),
+            all if all >= left => EFAULT,
+            some => message.without(some, |message| self.smc_send(message)),
+        }
+    }
+
+    /// What to say of SMC's `answer`, with which nothing has been sent; `None` if it is to be tried
+    /// again. `told`: that the peer has thrown the connection away was known before, and said.
+    fn send_error(&self, answer: c_int, flags: c_uint, told: bool) -> Option<c_int> {
+        let (sk, broken) = (self.sk(), self.sk().error() != 0);
+        let connecting = sk.state() == State::Init && self.used() == Use::Connecting;
+        let error = match answer {
+            ENOTCONN if connecting => {
+                return self.wait_connected(sk.send_timeout(flags & DONT_WAIT != 0))
+            }
+            ECONNRESET | EPIPE if broken => as_tcp(sk.take_error()),
+            // SMC says so for ever of a peer that has closed, in order or not; TCP says once that
+            // it was not.
+            ECONNRESET if !told && self.inner().is_none_or(|it| it.is_aborted()) => ECONNRESET,
+            ECONNRESET | EPIPE | ENOTCONN => EPIPE,
+            other => as_tcp(other),
+        };
+        if error == EPIPE && flags & NO_SIGNAL == 0 {
+            sigpipe();
+        }
+        Some(error)
+    }
+
+    /// The peer has thrown the connection away, and somebody has been told.
+    fn is_reset(&self) -> bool {
+        self.sk().error() == 0 && self.inner().is_some_and(|it| it.is_aborted())
+    }
+
+    /// Waits for an attempt to connect to end, for at most `timeout` jiffies; the error if that is
+    /// not long enough.
+    pub(super) fn wait_connected(&self, timeout: c_long) -> Option<c_int> {
+        match self
+            .sk()
+            .wait(timeout, false, super::binding::is_not_connecting)
+        {
+            0 => Some(EAGAIN),
+            left if has_signal() => Some(interrupted(left)),
+            _ => None,
+        }
+    }
+
+    /// What `TCP_CORK` has kept back goes all the same. TCP waits for 200 ms before; a byte that
+    /// is sent too early is no broken promise, and one that is never sent is.
+    fn send_corked(&self) {
+        let Some(inner) = self.inner().filter(|it| it.has_unsent()) else {
+            return;
+        };
+        if self.is_corked() {
+            self.sk().locked(|| inner.send_at_unlock());
+        }
+    }
+}
