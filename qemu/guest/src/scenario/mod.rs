@@ -7,6 +7,7 @@ mod data;
 mod fixes;
 mod handshake;
 mod loading;
+mod promises;
 mod real;
 mod report;
 mod rules;

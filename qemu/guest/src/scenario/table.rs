@@ -20,6 +20,7 @@ use super::handshake;
 use super::loading::kunit;
 use super::loading::load_errors;
 use super::loading::rmmod;
+use super::promises;
 use super::real::interop;
 use super::real::programs;
 use super::rules;
@@ -186,6 +187,14 @@ pub const SCENARIOS: &[Scenario] = &[
         shows: "without SMC at the peer, user EID or device: plain TCP, and no error",
         kernels: FIXED,
         run: fallback::run,
+        core: true,
+        ..PLAIN
+    },
+    Scenario {
+        name: "promises",
+        shows: "what TCP promises, asked of TCP, of selected sockets, of fallbacks and of explicit SMC",
+        kernels: BOTH,
+        run: promises::run,
         core: true,
         ..PLAIN
     },
@@ -542,6 +551,14 @@ pub const SCENARIOS: &[Scenario] = &[
         nodes: 2,
         guest: "wire-restarts",
         run: wire::restarts::run,
+        ..PLAIN
+    },
+    Scenario {
+        name: "wire-promises",
+        shows: "over SMC-R nothing that was accepted is lost, and nobody waits for it: as with TCP",
+        kernels: FIXED,
+        nodes: 2,
+        run: wire::promises::run,
         ..PLAIN
     },
     Scenario {

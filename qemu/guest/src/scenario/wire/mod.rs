@@ -8,6 +8,7 @@ mod flow;
 mod lack;
 pub mod many;
 mod middlebox;
+pub mod promises;
 pub mod restarts;
 mod scene;
 mod sockets;
