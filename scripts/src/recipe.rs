@@ -46,6 +46,7 @@ const BUILD: &[&str] = &[
     "bc",
     "bison",
     "flex",
+    "libdw-dev",
     "libelf-dev",
     "libssl-dev",
     "xz-utils",
