@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 //! `smcify check`: whether this machine is ready, line by line, and what to do about each.
 
+mod devices;
+mod options;
+
 use crate::control::Control;
 use crate::failure::Failure;
 use crate::failure::Kind;
@@ -12,23 +15,16 @@ use crate::output::coloured;
 use crate::output::lines;
 use comfy_table::Cell;
 use comfy_table::Color;
-use nix::ifaddrs::getifaddrs;
-use nix::net::if_::InterfaceFlags;
-use nix::net::if_::if_nametoindex;
+use devices::Devices;
 use nix::sys::utsname::uname;
-use procfs::ConfigSetting;
 use serde::Serialize;
 use smc_netlink::diag;
 use smc_netlink::smc;
-use smc_netlink::smc::Device;
 use socket2::Domain;
 use socket2::Protocol;
 use socket2::Socket;
 use socket2::Type;
-use std::collections::BTreeMap;
-use std::collections::HashMap;
 use std::fs::read_to_string;
-use std::path::Path;
 
 const IPPROTO_SMC: i32 = 256;
 /// Who decides where SMC is offered, on kernels that can be told.
@@ -83,7 +79,7 @@ pub fn run() -> Result<Checked> {
     let release = release.unwrap_or_default();
     let control = Control::find();
     let mut lines = vec![good("kernel", format!("Linux {release}"))];
-    lines.extend(options(&release));
+    lines.extend(options::lines(&release));
     lines.push(module(control.as_ref())?);
     // All that follows asks SMC itself.
     let devices = match smc::ueids() {
@@ -133,81 +129,6 @@ impl Checked {
     }
 }
 
-/// An option of the kernel's, and what is amiss without it.
-type Option_ = (&'static str, State, &'static str);
-
-const OPTIONS: [Option_; 12] = [
-    ("SMC", State::Bad, "there is no SMC"),
-    ("RUST", State::Bad, "the module cannot be built"),
-    ("MODULES", State::Bad, "the module cannot be loaded"),
-    ("CONFIGFS_FS", State::Bad, "the module cannot be loaded"),
-    (
-        "DYNAMIC_FTRACE_WITH_ARGS",
-        State::Bad,
-        "the module cannot be loaded",
-    ),
-    ("FPROBE", State::Bad, "the module cannot be loaded"),
-    ("KPROBES", State::Bad, "the module cannot be loaded"),
-    ("CGROUPS", State::Bad, "the module cannot be built"),
-    ("NET_NS", State::Bad, "the module cannot be built"),
-    ("SMC_DIAG", State::Warning, "no smcify ss"),
-    ("KPROBE_EVENTS", State::Warning, "no smcify audit"),
-    ("INFINIBAND", State::Warning, "no SMC-R"),
-];
-
-/// The kernel's options.
-fn options(release: &str) -> Vec<Line> {
-    let what = "kernel options";
-    match procfs::kernel_config() {
-        Ok(config) => judged(&config, release),
-        Err(_) => vec![line(
-            what,
-            State::Note,
-            format!("unknown: neither /proc/config.gz nor /boot/config-{release}"),
-            "",
-        )],
-    }
-}
-
-fn judged(config: &HashMap<String, ConfigSetting>, release: &str) -> Vec<Line> {
-    let what = "kernel options";
-    let has = |name: &str| {
-        let setting = config.get(&format!("CONFIG_{name}"));
-        matches!(setting, Some(ConfigSetting::Yes | ConfigSetting::Module))
-    };
-    // By what is amiss, the worst first.
-    let mut missing: BTreeMap<(State, &str), Vec<String>> = BTreeMap::new();
-    for (name, state, amiss) in OPTIONS.iter().filter(|(name, _, _)| !has(name)) {
-        let names = missing.entry((*state, amiss)).or_default();
-        names.push(format!("CONFIG_{name}"));
-    }
-    let mut lines: Vec<Line> = missing
-        .into_iter()
-        .rev()
-        .map(|((state, amiss), names)| {
-            let found = format!("{amiss}: {} is not set", names.join(", "));
-            let next = match state {
-                State::Note => "",
-                _ => "a kernel that has it",
-            };
-            line(what, state, found, next)
-        })
-        .collect();
-    if !has("SMC_HS_CTRL_BPF") {
-        let found =
-            "no rules by where (--src, --dst, --port, --dev): CONFIG_SMC_HS_CTRL_BPF is not set";
-        let next = match version(release) >= Some((6, 19)) {
-            true => "a kernel that has it; or rules by who",
-            false => "Linux 6.19 or later; or rules by who",
-        };
-        lines.push(line(what, State::Note, found, next));
-    }
-    if lines.is_empty() {
-        lines.push(good(what, "all that is needed is set"));
-    }
-    lines
-}
-
 /// The module.
 fn module(control: Option<&Control>) -> Result<Line> {
     let what = "smcify";
@@ -251,127 +172,6 @@ fn diagnosis() -> Line {
             "not loaded: no smcify ss",
             "modprobe smc_diag",
         ),
-    }
-}
-
-/// What SMC can run on.
-struct Devices {
-    /// Whether SMC-D has any device of version 2.
-    v2: bool,
-    smcd: Vec<Device>,
-    smcr: Vec<Device>,
-    /// Network devices that are up, and can reach others.
-    links: Vec<(String, u32)>,
-}
-
-impl Devices {
-    fn read() -> Self {
-        let up = InterfaceFlags::IFF_UP;
-        let mut links: Vec<_> = getifaddrs()
-            .into_iter()
-            .flatten()
-            .filter(|it| it.flags.contains(up) && !it.flags.contains(InterfaceFlags::IFF_LOOPBACK))
-            .map(|it| it.interface_name)
-            .collect();
-        links.sort();
-        links.dedup();
-        let index = |name: String| {
-            let index = if_nametoindex(name.as_str()).unwrap_or(0);
-            (name, index)
-        };
-        Self {
-            v2: smc::has_smcd_v2().unwrap_or(false),
-            smcd: smc::smcd_devices().unwrap_or_default(),
-            smcr: smc::smcr_devices().unwrap_or_default(),
-            links: links.into_iter().map(index).collect(),
-        }
-    }
-
-    fn lines(&self) -> Vec<Line> {
-        let names = |devices: &[Device]| -> Vec<String> {
-            devices.iter().map(|it| it.name.clone()).collect()
-        };
-        let mut smcd = names(&self.smcd);
-        // The kernel does not list it, but says that there is something.
-        if self.v2 && (smcd.is_empty() || Path::new("/sys/class/dibs/lo").exists()) {
-            smcd.push("the loopback device, for connections within this machine".into());
-        }
-        let smcr = names(&self.smcr);
-        let (d, r) = (smcd.is_empty(), smcr.is_empty());
-        let state = match d && r {
-            true => State::Bad,
-            false => State::Note,
-        };
-        let of = |what, found: &[String], next| match found {
-            [] => line(what, state, "none", next),
-            found => good(what, found.join(", ")),
-        };
-        vec![
-            of(
-                "SMC-D devices",
-                &smcd,
-                "mainframes have ISM; within one machine CONFIG_DIBS_LO=y (before 6.18 \
-                 CONFIG_SMC_LO=y)",
-            ),
-            of(
-                "SMC-R devices",
-                &smcr,
-                "RoCE hardware and its driver; to try it out without: \
-                 rdma link add rxe0 type rxe netdev DEV",
-            ),
-        ]
-    }
-
-    /// For each network device that is up, whether SMC can run beside it.
-    fn egress(&self) -> Vec<Line> {
-        let ports = self
-            .smcr
-            .iter()
-            .flat_map(|device| device.ports.iter().map(|port| (device.name.as_str(), port)));
-        let ports: Vec<_> = ports.collect();
-        let egress = |(name, index): &(String, u32)| {
-            let rdma = ports.iter().find(|(_, port)| port.ifindex == *index);
-            let rdma = rdma.map(|(device, port)| (*device, port.active));
-            egress(
-                name,
-                rdma,
-                !self.smcd.is_empty(),
-                Path::new(SYSCTL).exists(),
-            )
-        };
-        self.links.iter().map(egress).collect()
-    }
-}
-
-/// Whether SMC can run beside a network device: over an RDMA device of the same port, with its
-/// state, or over an SMC-D device of the same network. `hook`: whether rules can say where.
-fn egress(name: &str, rdma: Option<(&str, bool)>, smcd: bool, hook: bool) -> Line {
-    let what = format!("egress {name}");
-    match (rdma, smcd) {
-        (Some((device, true)), _) => good(&what, format!("SMC-R over {device}")),
-        (Some((device, false)), _) => {
-            let next = format!("rdma link show {device}");
-            line(
-                &what,
-                State::Warning,
-                format!("{device} is not active"),
-                &next,
-            )
-        }
-        (None, true) => line(
-            &what,
-            State::Note,
-            "SMC-D if an SMC-D device is in the same network",
-            "compare the PNET ids: smc_pnet",
-        ),
-        (None, false) => {
-            let found = "no SMC device beside it: connections that leave by it are TCP";
-            let next = match hook {
-                true => format!("spare them the handshake: smcify rule add --dev {name}"),
-                false => String::new(),
-            };
-            line(&what, State::Note, found, &next)
-        }
     }
 }
 
@@ -559,49 +359,11 @@ impl Shown for Checked {
 mod tests {
     use super::*;
 
-    fn config(without: &[&str]) -> HashMap<String, ConfigSetting> {
-        let names = OPTIONS.iter().map(|(name, _, _)| *name);
-        let names = names.chain(["SMC_HS_CTRL_BPF"]);
-        let names = names.filter(|name| !without.contains(name));
-        names
-            .map(|name| (format!("CONFIG_{name}"), ConfigSetting::Yes))
-            .collect()
-    }
-
-    #[test]
-    fn options_are_told_by_what_is_amiss_without_them() {
-        let [all] = &judged(&config(&[]), "7.2.12")[..] else {
-            panic!("one line if nothing is amiss");
-        };
-        assert_eq!(all.state, State::Good);
-        let some = judged(&config(&["SMC_DIAG", "FPROBE", "KPROBES"]), "7.2.12");
-        assert_eq!((some[0].state, some[1].state), (State::Bad, State::Warning));
-        assert!(some[0].found.contains("CONFIG_FPROBE, CONFIG_KPROBES"));
-        let old = judged(&config(&["SMC_HS_CTRL_BPF"]), "6.16.12");
-        let next = old[0].next.as_deref().expect("advice");
-        assert!(next.contains("6.19"), "{next}");
-    }
-
     #[test]
     fn an_eid_is_needed_of_one_kind_or_the_other() {
         assert_eq!(eid(&[], None).state, State::Bad);
         assert_eq!(eid(&[], Some("IBM-SYSZ".into())).state, State::Note);
         assert_eq!(eid(&["A".into()], None).state, State::Good);
-    }
-
-    #[test]
-    fn egress_devices_are_told_apart() {
-        assert_eq!(
-            egress("eth0", Some(("rxe0", true)), false, true).state,
-            State::Good
-        );
-        assert_eq!(
-            egress("eth0", Some(("rxe0", false)), false, true).state,
-            State::Warning
-        );
-        let lone = |hook| egress("eth0", None, false, hook).next;
-        assert!(lone(true).is_some_and(|it| it.contains("--dev eth0")));
-        assert_eq!(lone(false), None);
     }
 
     #[test]
