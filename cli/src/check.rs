@@ -2,13 +2,14 @@
 //! `smcify check`: whether this machine is ready, line by line, and what to do about each.
 
 mod devices;
+mod lacks;
 mod options;
 
 use crate::control::Control;
 use crate::failure::Failure;
 use crate::failure::Kind;
 use crate::failure::Result;
-use crate::fixes;
+use crate::lacks::Lack;
 use crate::output::Shown;
 use crate::output::bare_table;
 use crate::output::coloured;
@@ -16,7 +17,6 @@ use crate::output::lines;
 use comfy_table::Cell;
 use comfy_table::Color;
 use devices::Devices;
-use nix::sys::utsname::uname;
 use serde::Serialize;
 use smc_netlink::diag;
 use smc_netlink::smc;
@@ -58,6 +58,8 @@ struct Line {
 pub struct Checked {
     ready: bool,
     lines: Vec<Line>,
+    /// The fixes that the kernel lacks, if that is known.
+    lacks: Option<Vec<Lack>>,
 }
 
 fn line(what: &str, state: State, found: impl Into<String>, next: &str) -> Line {
@@ -75,8 +77,7 @@ fn good(what: &str, found: impl Into<String>) -> Line {
 
 /// Looks at everything.
 pub fn run() -> Result<Checked> {
-    let release = uname().map(|it| it.release().to_string_lossy().into_owned());
-    let release = release.unwrap_or_default();
+    let release = crate::lacks::release();
     let control = Control::find();
     let mut lines = vec![good("kernel", format!("Linux {release}"))];
     lines.extend(options::lines(&release));
@@ -101,10 +102,16 @@ pub fn run() -> Result<Checked> {
         lines.extend(devices.egress());
     }
     lines.push(handshake(control.as_ref())?);
-    lines.extend(bugs(control.as_ref(), &release)?);
+    let lacking = crate::lacks::of(&release, control.as_ref())?;
+    lines.push(lacks::in_short(
+        lacking.as_deref(),
+        &release,
+        control.is_some(),
+    ));
     Ok(Checked {
         ready: lines.iter().all(|it| it.state != State::Bad),
         lines,
+        lacks: lacking,
     })
 }
 
@@ -231,104 +238,6 @@ fn handshake(control: Option<&Control>) -> Result<Line> {
     })
 }
 
-const WITHOUT: &str = "where SMC is not needed: \
-    echo 'install smc /bin/false' > /etc/modprobe.d/no-smc.conf, and reboot";
-
-/// The known bugs: which of them this kernel has, and whether they are closed.
-fn bugs(control: Option<&Control>, release: &str) -> Result<Vec<Line>> {
-    match control {
-        Some(control) => Ok(fixes::read(control)?.iter().map(of_fix).collect()),
-        None => Ok(from_outside(has_function("smc_ulp_init"), release)),
-    }
-}
-
-/// What the state of a live fix says of the kernel.
-fn of_fix(fix: &fixes::Fix) -> Line {
-    let bug = fixes::bug(&fix.function);
-    let switch = format!(
-        "echo '{} auto' > /sys/kernel/config/smcify/fixes",
-        fix.function
-    );
-    let (state, found, next) = match (fix.state.as_str(), fix.mode.as_str()) {
-        ("active", _) => (
-            State::Good,
-            format!("closed by smcify's live fix. {bug}"),
-            WITHOUT.into(),
-        ),
-        ("not needed" | "absent", _) => (
-            State::Good,
-            "this kernel does not have it".into(),
-            String::new(),
-        ),
-        ("busy", _) => (
-            State::Good,
-            format!("somebody else has replaced the function, a livepatch for one. {bug}"),
-            "see who: cat /sys/kernel/tracing/enabled_functions".into(),
-        ),
-        (_, "off") => (
-            State::Warning,
-            format!("open, if this kernel has it: the fix is off. {bug}"),
-            switch,
-        ),
-        (state, _) => (State::Warning, format!("{state}. {bug}"), switch),
-    };
-    line(&format!("bug {}", fix.function), state, found, &next)
-}
-
-/// The same without the module, which alone can ask the kernel's code.
-fn from_outside(ulp: Option<bool>, release: &str) -> Vec<Line> {
-    let next = format!("modprobe smcify, which closes it\n{WITHOUT}");
-    let bug = fixes::bug("smc_ulp_init");
-    let ulp = match ulp {
-        Some(true) => line(
-            "bug smc_ulp_init",
-            State::Warning,
-            format!("open. {bug}"),
-            &next,
-        ),
-        Some(false) => good(
-            "bug smc_ulp_init",
-            "this kernel does not have it, or SMC is not loaded",
-        ),
-        None => {
-            let found = format!("unknown: /proc/kallsyms tells nothing. {bug}");
-            line("bug smc_ulp_init", State::Note, found, &next)
-        }
-    };
-    let what = "bugs with devices";
-    let class = "connecting while a network device is deleted (CVE-2025-40168 and its siblings)";
-    let devices = match version(release) {
-        Some((6, 16)) => line(what, State::Warning, format!("open. {class}"), &next),
-        it if it >= Some((6, 18)) => good(what, "fixed in this series of kernels"),
-        _ => {
-            let found = format!("only the running code can tell. {class}");
-            let next =
-                format!("modprobe smcify, which asks it, and closes them if needed\n{WITHOUT}");
-            line(what, State::Note, found, &next)
-        }
-    };
-    vec![ulp, devices]
-}
-
-/// Whether the kernel has this function now; nothing if it does not tell.
-fn has_function(name: &str) -> Option<bool> {
-    let symbols = read_to_string("/proc/kallsyms").ok()?;
-    let mut names = symbols
-        .lines()
-        .filter_map(|line| line.split_whitespace().nth(2));
-    let first = names.next()?;
-    Some(first == name || names.any(|it| it == name))
-}
-
-/// Major and minor number of a kernel's release.
-fn version(release: &str) -> Option<(u32, u32)> {
-    let mut numbers = release.split(['.', '-']).map(str::parse);
-    match (numbers.next(), numbers.next()) {
-        (Some(Ok(major)), Some(Ok(minor))) => Some((major, minor)),
-        _ => None,
-    }
-}
-
 impl Shown for Checked {
     fn text(&self) -> String {
         let mut table = bare_table();
@@ -351,7 +260,9 @@ impl Shown for Checked {
             true => "ready",
             false => "not ready",
         };
-        format!("{}\n {verdict}\n", lines(&table))
+        let lacking = self.lacks.as_deref().map(lacks::in_full);
+        let lacking = lacking.unwrap_or_default();
+        format!("{}{lacking}\n {verdict}\n", lines(&table))
     }
 }
 
@@ -367,44 +278,11 @@ mod tests {
     }
 
     #[test]
-    fn a_fix_tells_of_its_bug() {
-        let fix = |mode: &str, state: &str| {
-            of_fix(&fixes::Fix {
-                function: "smc_ulp_init".into(),
-                mode: mode.into(),
-                state: state.into(),
-            })
-        };
-        assert_eq!(fix("auto", "active").state, State::Good);
-        assert_eq!(fix("auto", "absent").next, None);
-        let off = fix("off", "inactive");
-        assert_eq!(off.state, State::Warning);
-        assert!(off.next.is_some_and(|it| it.contains("smc_ulp_init auto")));
-    }
-
-    #[test]
-    fn versions_tell_what_they_can() {
-        let states = |ulp, release| -> Vec<State> {
-            from_outside(ulp, release)
-                .iter()
-                .map(|it| it.state)
-                .collect()
-        };
-        assert_eq!(
-            states(Some(true), "6.16.12"),
-            [State::Warning, State::Warning]
-        );
-        assert_eq!(states(Some(false), "7.2.12"), [State::Good, State::Good]);
-        assert_eq!(states(None, "6.12.9-cloud"), [State::Note, State::Note]);
-        assert_eq!(version("6.18-rc1"), Some((6, 18)));
-        assert_eq!(version("next"), None);
-    }
-
-    #[test]
     fn not_ready_is_an_error_that_says_what_to_do() {
         let checked = Checked {
             ready: false,
             lines: vec![good("kernel", "Linux"), eid(&[], None)],
+            lacks: None,
         };
         let failure = checked.verdict().expect_err("not ready");
         assert_eq!(failure.kind, Kind::NotReady);

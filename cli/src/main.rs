@@ -10,6 +10,7 @@ mod control;
 mod docs;
 mod failure;
 mod fixes;
+mod lacks;
 mod names;
 mod netns;
 mod output;

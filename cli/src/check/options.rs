@@ -5,7 +5,7 @@ use super::Line;
 use super::State;
 use super::good;
 use super::line;
-use super::version;
+use crate::lacks;
 use procfs::ConfigSetting;
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -73,7 +73,7 @@ fn judged(config: &HashMap<String, ConfigSetting>, release: &str) -> Vec<Line> {
     if !has("SMC_HS_CTRL_BPF") {
         let found =
             "no rules by where (--src, --dst, --port, --dev): CONFIG_SMC_HS_CTRL_BPF is not set";
-        let next = match version(release) >= Some((6, 19)) {
+        let next = match lacks::version(release) >= Some((6, 19, 0)) {
             true => "a kernel that has it; or rules by who",
             false => "Linux 6.19 or later; or rules by who",
         };
