@@ -277,7 +277,7 @@ pub static FIXES: [Fix; 34] = [
         function: "smcr_port_err",
         without: "an RDMA port that fails uses a link group that is freed",
         who: Who::Few,
-        fixed: &[(7, 2, 9), (7, 3, 0)],
+        fixed: &[(6, 18, 55), (7, 2, 9), (7, 3, 0)],
         live: &[],
     },
 ];
