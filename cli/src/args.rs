@@ -20,6 +20,7 @@ Exit status:
   4  not allowed: this takes root
   5  something that was named is not there: a rule, user, cgroup, namespace
   6  `check` found something that keeps SMC from working
+  7  `on --all` without --yes, where the kernel lacks fixes: see `smcify check`
 `smcify run` ends as CMD did: with its status, or by the same signal. Its own
 are 125 (smcify failed), 126 (CMD cannot be run) and 127 (there is no CMD).";
 
@@ -65,7 +66,7 @@ pub struct Smcify {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Make new TCP sockets SMC, in this network namespace.
-    On(Switch),
+    On(On),
     /// Make new TCP sockets TCP again; SMC sockets that exist stay SMC.
     Off(Switch),
     /// Run CMD, and only CMD, with SMC; or without.
@@ -99,6 +100,15 @@ pub enum Command {
     /// Enter a cgroup and become CMD: the second half of `run`.
     #[command(hide = true)]
     Enter(Enter),
+}
+
+#[derive(Args, Debug)]
+pub struct On {
+    #[command(flatten)]
+    pub switch: Switch,
+    /// Even if any peer or user reaches bugs of SMC that this kernel has: see `smcify check`.
+    #[arg(long, requires = "all")]
+    pub yes: bool,
 }
 
 #[derive(Args, Debug)]
@@ -273,6 +283,13 @@ mod tests {
         assert_eq!(host.err(), Some(ErrorKind::ValueValidation));
         let zero = parsed("smcify rule add --port 0");
         assert_eq!(zero.err(), Some(ErrorKind::ValueValidation));
+    }
+
+    #[test]
+    fn yes_is_about_all() {
+        assert!(parsed("smcify on --all --yes").is_ok());
+        let here = parsed("smcify on --yes");
+        assert_eq!(here.err(), Some(ErrorKind::MissingRequiredArgument));
     }
 
     #[test]

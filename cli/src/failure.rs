@@ -26,6 +26,8 @@ pub enum Kind {
     NotFound = 5,
     /// `check` found something that keeps SMC from working.
     NotReady = 6,
+    /// `on --all` wants to be told that the kernel's bugs are known.
+    Unconfirmed = 7,
 }
 
 /// A command that failed.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The live fixes, as the module lists them, and the bugs that they are for.
+//! The live fixes, as the module lists them.
 
 use crate::control::Control;
 use crate::failure::Failure;
@@ -16,6 +16,18 @@ pub struct Fix {
     pub mode: String,
     /// active, not needed, absent, busy or inactive.
     pub state: String,
+}
+
+impl Fix {
+    /// Whether it is in force.
+    pub fn is_active(&self) -> bool {
+        self.state == "active"
+    }
+
+    /// Whether the running code does not have the bug.
+    pub fn is_needless(&self) -> bool {
+        matches!(self.state.as_str(), "not needed" | "absent")
+    }
 }
 
 /// All of them.
@@ -41,25 +53,6 @@ fn parse(text: &str) -> Result<Vec<Fix>> {
         })
     });
     parsed.collect()
-}
-
-/// What goes wrong in a function that has a fix.
-pub fn bug(function: &str) -> &'static str {
-    match function {
-        "smc_ulp_init" => {
-            "TCP_ULP \"smc\" exchanges the inode under an open file: any program can have freed \
-             memory written to"
-        }
-        "smc_clc_prfx_match" => {
-            "CVE-2025-40168: the prefix match of a CLC Proposal may use a network device that is \
-             gone"
-        }
-        "smc_vlan_by_tcpsk" => "connecting while the egress device is deleted reads freed memory",
-        "smc_pnet_find_ism_resource" | "smc_pnet_find_roce_resource" => {
-            "looking for an SMC device while the egress device is deleted reads freed memory"
-        }
-        _ => "a bug that this version of the command does not know",
-    }
 }
 
 #[cfg(test)]

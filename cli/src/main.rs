@@ -10,6 +10,7 @@ mod control;
 mod docs;
 mod failure;
 mod fixes;
+mod lacks;
 mod names;
 mod netns;
 mod output;
@@ -27,7 +28,6 @@ use crate::args::Smcify;
 use crate::args::Ueid;
 use crate::failure::Result;
 use crate::output::print;
-use crate::rule::Action;
 use clap::Parser;
 use std::process::ExitCode;
 
@@ -53,8 +53,8 @@ fn main() -> ExitCode {
 
 fn perform(command: &Command, json: bool) -> Result<()> {
     match command {
-        Command::On(args) => print(&switch::run(Action::Smc, args)?, json),
-        Command::Off(args) => print(&switch::run(Action::Tcp, args)?, json),
+        Command::On(args) => print(&switch::on(args)?, json),
+        Command::Off(args) => print(&switch::off(args)?, json),
         Command::Rule(RuleCommand::Add { rule, action }) => {
             print(&rules::add(rule, *action)?, json)
         }

@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 //! `smcify on` and `smcify off`: for one network namespace, or everywhere.
 
+use crate::args::On;
 use crate::args::Switch;
 use crate::control::Control;
 use crate::control::Entry;
+use crate::failure::Failure;
+use crate::failure::Kind;
 use crate::failure::Result;
+use crate::failure::again;
+use crate::lacks;
+use crate::lacks::Lack;
 use crate::names::Names;
 use crate::netns;
 use crate::output::Shown;
@@ -33,13 +39,40 @@ enum Scope {
     Netns(u64),
 }
 
-/// Switches.
-pub fn run(to: Action, args: &Switch) -> Result<Switched> {
-    let tried = match to {
-        Action::Smc => "switch SMC on",
-        Action::Tcp => "switch SMC off",
-    };
+/// Switches SMC on.
+pub fn on(args: &On) -> Result<Switched> {
+    let tried = "switch SMC on";
     let control = Control::open(tried)?;
+    if args.switch.all && !args.yes {
+        let lacking = lacks::of(&lacks::release(), Some(&control))?;
+        sound(tried, &lacking.unwrap_or_default())?;
+    }
+    switch(&control, Action::Smc, &args.switch)
+}
+
+/// Switches SMC off.
+pub fn off(args: &Switch) -> Result<Switched> {
+    switch(&Control::open("switch SMC off")?, Action::Tcp, args)
+}
+
+/// An error, if others reach the bugs of what the kernel lacks.
+fn sound(tried: &str, lacking: &[Lack]) -> Result<()> {
+    if !lacking.iter().any(Lack::is_open) {
+        return Ok(());
+    }
+    let next = format!(
+        "see which: smcify check\n\
+         Linux {} or later, which has all\n\
+         or for a few only: smcify rule add --help\n\
+         or everywhere all the same: {} --yes",
+        lacks::complete(),
+        again(),
+    );
+    let found = lacks::summary(lacking);
+    Err(Failure::new(Kind::Unconfirmed, tried, found, next))
+}
+
+fn switch(control: &Control, to: Action, args: &Switch) -> Result<Switched> {
     let scope = match args.all {
         true => {
             control.set_default(to)?;
@@ -47,7 +80,7 @@ pub fn run(to: Action, args: &Switch) -> Result<Switched> {
         }
         false => {
             let cookie = netns::cookie_of(args.netns.as_deref())?;
-            in_netns(&control, cookie, to)?;
+            in_netns(control, cookie, to)?;
             Scope::Netns(cookie)
         }
     };
@@ -103,5 +136,22 @@ impl Shown for Switched {
             }
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_with_open_bugs_asks() {
+        let sound = |release| sound("go", &lacks::listed(release, &[]).expect("known"));
+        let told = sound("6.16.12").expect_err("bugs");
+        assert_eq!(told.kind, Kind::Unconfirmed);
+        assert!(told.next.ends_with("--yes"), "{told}");
+        assert!(told.found.contains("any peer"), "{told}");
+        for release in ["7.2.12", "7.3.4"] {
+            assert_eq!(sound(release), Ok(()));
+        }
     }
 }

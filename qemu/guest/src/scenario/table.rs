@@ -3,6 +3,7 @@
 
 use super::Report;
 use super::command;
+use super::command::lacks;
 use super::command::migration;
 use super::creation::neighbours;
 use super::creation::switch;
@@ -246,6 +247,14 @@ pub const SCENARIOS: &[Scenario] = &[
         shows: "the smcify command: what it does, prints, and how it ends",
         kernels: BOTH,
         run: command::run,
+        ..PLAIN
+    },
+    Scenario {
+        name: "lacks",
+        shows: "smcify check names the fixes that this kernel lacks, and on --all asks",
+        kernels: BOTH,
+        run: lacks::run,
+        core: true,
         ..PLAIN
     },
     Scenario {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The `smcify` command, driven as a user would: what it does, prints, and how it ends.
 
+mod check;
+pub mod lacks;
 pub mod migration;
 mod run;
 
@@ -10,7 +12,6 @@ use super::creation::switch::IPPROTO_TCP;
 use super::creation::switch::open;
 use super::same;
 use crate::kernel::facts::kernel;
-use crate::kernel::smc;
 use crate::kernel::smc::UEID;
 use crate::kernel::ulp;
 use crate::kernel::until::until;
@@ -34,6 +35,8 @@ use std::process::Command;
 use std::process::ExitStatus;
 use std::process::Stdio;
 
+pub use check::checked;
+
 const PROGRAM: &str = "/bin/smcify";
 const CGROUPS: &str = "/sys/fs/cgroup";
 const TRACING: &str = "/sys/kernel/tracing";
@@ -44,7 +47,7 @@ pub fn run(report: &mut Report) -> Result<()> {
     let _smcify = Smcify::load()?;
     report.group("rules", rules);
     report.group("connections", connections);
-    report.group("check", checks);
+    report.group("check", check::run);
     report.group("audit", audits);
     // The rest is the same on every kernel.
     if kernel()? == "fixed" {
@@ -199,7 +202,7 @@ fn switches(report: &mut Report) {
     for (words, expected) in [
         ("on", IPPROTO_SMC),
         ("off", IPPROTO_TCP),
-        ("on --all", IPPROTO_SMC),
+        ("on --all --yes", IPPROTO_SMC),
         ("off", IPPROTO_TCP),
         ("on", IPPROTO_SMC),
         ("off --all", IPPROTO_SMC),
@@ -209,7 +212,7 @@ fn switches(report: &mut Report) {
     }
     let except = || {
         smcify("rule add --user root --action tcp")?.ends(0, &[])?;
-        let said = smcify("on --all")?;
+        let said = smcify("on --all --yes")?;
         ensure!(said.out.contains("tcp --user root"), "{:?}", said.out);
         same("a new socket's protocol", IPPROTO_TCP, protocol()?)?;
         smcify("rule del --user root")?.ends(0, &[])?;
@@ -484,67 +487,6 @@ fn ueids(report: &mut Report) {
         full.ends(1, &["4", "smcify ueid del"])
     };
     report.check("errors", errors());
-}
-
-/// The line of `smcify check` on a subject.
-pub fn checked(said: &Said, what: &str) -> Result<Value> {
-    let json: Value = serde_json::from_str(&said.out)?;
-    let lines = json["lines"].as_array().context("no lines")?;
-    let line = lines.iter().find(|it| it["what"] == what);
-    line.cloned()
-        .with_context(|| format!("no line on {what}: {json}"))
-}
-
-fn checks(report: &mut Report) {
-    let state = |said: &Said, what: &str, state: &str| {
-        let line = checked(said, what)?;
-        ensure!(line["state"] == state, "not {state}: {line}");
-        Ok(line)
-    };
-    let ready = || {
-        let said = smcify("check --json")?;
-        said.ends(0, &[])?;
-        for what in [
-            "smcify",
-            "smc",
-            "IPPROTO_SMC",
-            "smc_diag",
-            "SMC-D devices",
-            "EID",
-        ] {
-            state(&said, what, "good")?;
-        }
-        let closed = "closed by smcify";
-        for bug in ["smc_ulp_init", "smc_vlan_by_tcpsk"] {
-            let line = state(&said, &format!("bug {bug}"), "good")?;
-            let found = line["found"].as_str().unwrap_or_default();
-            same(bug, kernel()? == "vulnerable", found.contains(closed))?;
-        }
-        Ok(())
-    };
-    report.check("ready", ready());
-    let without = || {
-        smc::remove_ueid(UEID)?;
-        let said = smcify("check --json");
-        smc::add_ueid(UEID)?;
-        let said = said?;
-        said.ends(6, &["smcify ueid add"])?;
-        state(&said, "EID", "bad").map(drop)
-    };
-    report.check("not ready without a user EID", without());
-    let open = || {
-        if kernel()? == "fixed" {
-            return Ok(());
-        }
-        crate::smcify::set_fix("smc_ulp_init off")?;
-        let said = smcify("check --json");
-        crate::smcify::set_fix("smc_ulp_init auto")?;
-        let line = state(&said?, "bug smc_ulp_init", "warning")?;
-        let next = line["next"].as_str().unwrap_or_default();
-        ensure!(next.contains("smc_ulp_init auto"), "{line}");
-        Ok(())
-    };
-    report.check("a fix that is off", open());
 }
 
 fn audits(report: &mut Report) {

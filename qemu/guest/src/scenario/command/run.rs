@@ -65,7 +65,7 @@ pub fn run(report: &mut Report) {
     report.check("nothing to run", says("run -- /etc/passwd", 126));
     report.check("its sockets are SMC", socket_of_run(&["run"], true));
     let except = || {
-        smcify("on --all")?.ends(0, &[])?;
+        smcify("on --all --yes")?.ends(0, &[])?;
         let tcp = socket_of_run(&["run", "--tcp"], false);
         let nested = socket_of_run(&["run", "--tcp", "--", PROGRAM, "run"], true);
         smcify("off --all")?.ends(0, &[])?;
