@@ -94,7 +94,8 @@ pub fn list(all: bool) -> Result<Connections> {
     })
 }
 
-/// The TCP sockets that no program has, such as those inside of SMC sockets.
+/// The TCP sockets that no program has, such as those inside of SMC sockets; those inside of sockets
+/// that smcify selected have the inodes of these.
 fn inner_sockets(
     found: &[diag::Socket],
     owners: &HashMap<u64, Vec<Process>>,
@@ -106,8 +107,11 @@ fn inner_sockets(
         };
         if found.iter().any(wanted) {
             let all = inet::sockets(family).or_fail("list TCP sockets", "modprobe tcp_diag")?;
-            let unowned = |it: &inet::Socket| it.inode != 0 && !owners.contains_key(&it.inode);
-            inner.extend(all.into_iter().filter(unowned));
+            let is_inner = |it: &inet::Socket| {
+                let selected = found.iter().any(|smc| smc.inode == it.inode);
+                it.inode != 0 && (selected || !owners.contains_key(&it.inode))
+            };
+            inner.extend(all.into_iter().filter(is_inner));
         }
     }
     Ok(inner)
@@ -149,8 +153,12 @@ fn socket(
 }
 
 /// The addresses of an `IPPROTO_SMC` socket, which SMC_DIAG does not tell: those of the TCP
-/// socket inside, if only one has these ports.
+/// socket inside, which has the same inode, or else these ports if only one has.
 fn addresses(found: &diag::Socket, inner: &[inet::Socket]) -> Option<(SocketAddr, SocketAddr)> {
+    let mut same = inner.iter().filter(|it| it.inode == found.inode);
+    if let Some(own) = same.find(|_| found.inode != 0) {
+        return Some((own.local, own.peer));
+    }
     let is_of_family = |it: &inet::Socket| match found.family {
         libc::AF_INET => it.local.is_ipv4(),
         libc::AF_INET6 => it.local.is_ipv6(),
@@ -282,7 +290,11 @@ mod tests {
         let socket = found(Carrier::SmcD, (80, 33000));
         let told = addresses(&socket, &[back.clone(), v6.clone(), one.clone()]);
         assert_eq!(told, Some((one.local, one.peer)));
-        assert_eq!(addresses(&socket, &[one.clone(), other]), None);
+        assert_eq!(addresses(&socket, &[one.clone(), other.clone()]), None);
+        let mut own = other;
+        own.inode = socket.inode;
+        let told = addresses(&socket, &[one.clone(), own.clone()]);
+        assert_eq!(told, Some((own.local, own.peer)));
         let mut accepted = socket.clone();
         accepted.family = diag::AF_SMC;
         assert_eq!(

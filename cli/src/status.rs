@@ -22,7 +22,10 @@ use serde::Serialize;
 use smc_netlink::diag;
 use smc_netlink::diag::Carrier;
 use smc_netlink::smc;
+use std::fs::read_dir;
+use std::fs::read_to_string;
 use std::iter;
+use std::path::Path;
 
 /// What is known. A part that is not loaded is missing.
 #[derive(Debug, Serialize)]
@@ -38,6 +41,9 @@ struct Module {
     /// What the handshake hook does; modules older than that have none.
     handshake: Option<String>,
     sockets: Vec<Seen>,
+    /// Selected sockets that there are, fallen back or not: those that keep `smcify_stream` busy. Some
+    /// may be closed, and their last bytes under way.
+    open: Option<usize>,
     #[serde(flatten)]
     rules: Rules,
     fixes: Vec<Fix>,
@@ -116,9 +122,17 @@ fn module(control: &Control) -> Result<Module> {
         version: control.read("version")?,
         handshake: control.read_if_there("handshake")?,
         sockets: seen(&control.read("stats")?)?,
+        open: references(Path::new("/sys/module/smcify_stream")),
         rules: Rules::read(control)?,
         fixes: fixes::read(control)?,
     })
+}
+
+/// How many references of a module there are, other modules' aside.
+fn references(module: &Path) -> Option<usize> {
+    let all = read_to_string(module.join("refcnt")).ok()?;
+    let others = read_dir(module.join("holders")).ok()?.count();
+    Some(all.trim_end().parse::<usize>().ok()?.saturating_sub(others))
 }
 
 /// Reads lines such as `inet seen 3 selected 2 left 1`.
@@ -242,6 +256,9 @@ impl Module {
             sockets.add_row(iter::once(Cell::new(&it.family)).chain(numbers));
         }
         text += &format!("\n{}", lines(&sockets));
+        if let Some(open) = self.open {
+            text += &format!(" selected and open: {open}\n");
+        }
         let mut fixes = table(&["LIVE FIX", "MODE", "STATE"]);
         for it in &self.fixes {
             let colour = match it.state.as_str() {
