@@ -25,6 +25,8 @@ use std::os::fd::OwnedFd;
 
 /// A protocol that no one else has: one of those for experiments.
 pub const MAGIC: i32 = 253;
+/// What smcify makes of a request for TCP.
+const IPPROTO_SMCIFY: i32 = 257;
 /// What the program makes of it.
 pub const IPPROTO_MPTCP: i32 = 262;
 
@@ -35,7 +37,7 @@ const FUNCTION: &str = "update_socket_protocol";
 pub struct Seen {
     /// Calls of the function for IPv4: in a guest with daemons these are only the test's.
     pub calls: u64,
-    /// Those whose protocol argument was `IPPROTO_SMC` by then.
+    /// Those whose protocol argument was smcify's by then.
     pub smc: u64,
 }
 
@@ -121,7 +123,7 @@ fn program(counts: i32) -> Vec<u64> {
         op(0, 0, 0, 0, 0),
         op(SET, 2, 0, 0, 1),
         op(ADD, 1, 2, 0, 0),
-        op(UNLESS, 8, 0, 1, 256),
+        op(UNLESS, 8, 0, 1, IPPROTO_SMCIFY),
         op(ADD, 1, 2, 8, 0),
         // Returning 0 leaves the function itself to answer.
         op(SET, 0, 0, 0, 0),

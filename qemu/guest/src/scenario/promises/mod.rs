@@ -6,6 +6,7 @@
 
 pub mod closing;
 mod connecting;
+pub mod ends;
 mod options;
 pub mod place;
 mod polling;
@@ -25,7 +26,7 @@ use std::thread::scope;
 
 /// What explicit SMC says to a question.
 #[derive(Clone, Copy, PartialEq)]
-enum Tells {
+pub enum Tells {
     /// As TCP.
     Same,
     /// Something else: that is what smcify mends.
@@ -44,7 +45,7 @@ const KINDS: [Kind; 5] = [
 ];
 
 /// A question and who asks it.
-type Question = (&'static str, Tells, fn(&Place) -> Result<String>);
+pub type Question = (&'static str, Tells, fn(&Place) -> Result<String>);
 
 /// The scenario.
 pub fn run(report: &mut Report) -> Result<()> {

@@ -163,10 +163,8 @@ pub enum By {
     Link,
 }
 
-/// Errors that a TCP connection gives whose peer has ended it.
+/// Errors that a TCP connection gives that the peer, or the network, has ended.
 const ENDED: [Errno; 2] = [Errno::ECONNRESET, Errno::EPIPE];
-/// What SMC gives to a writer whose link group is gone (`smc_conn_kill()`).
-const KILLED: Errno = Errno::ECONNABORTED;
 
 /// How a connection ended.
 pub struct End {
@@ -198,20 +196,16 @@ impl End {
         same("write and read", [None; 2], self.errors())
     }
 
-    /// Fails unless the program saw the errors that it has to. With TCP that is one at least, of
-    /// its write or of its read. With SMC who writes has one, and who reads is told that this is
-    /// the end of the stream (`smc_rx_recvmsg()`).
+    /// Fails unless the program saw the errors that it has to: one at least, of its write or of its
+    /// read, and none that TCP would not give.
     pub fn is_an_error(&self, kind: Kind, by: By) -> Result<()> {
         let errors = self.errors();
-        let ended = |error: Errno| ENDED.contains(&error);
-        let as_expected = match (kind, by, errors) {
-            (Kind::Tcp, By::Peer, [None, None]) => false,
-            (Kind::Tcp, By::Peer, errors) => errors.into_iter().flatten().all(ended),
-            (Kind::SmcR, By::Peer, [Some(write), None]) => ended(write),
-            (Kind::SmcR, By::Link, [Some(write), None]) => write == KILLED,
-            (Kind::QuietSmcR, By::Link, errors) => errors == [None, None],
-            _ => false,
+        let known = match by {
+            By::Peer => matches!(kind, Kind::Tcp | Kind::SmcR),
+            By::Link => kind.is_smc(),
         };
+        let mut seen = errors.into_iter().flatten().peekable();
+        let as_expected = known && seen.peek().is_some() && seen.all(|it| ENDED.contains(&it));
         ensure!(as_expected, "errors: {errors:?}");
         Ok(())
     }
