@@ -31,7 +31,7 @@ const SHUT_RD: c_int = 0;
 /// `SHUT_WR`.
 const SHUT_WR: c_int = 1;
 /// `SHUT_RDWR`.
-const SHUT_RDWR: c_int = 2;
+pub const SHUT_RDWR: c_int = 2;
 
 impl Stream {
     /// `close(2)`: the last user of the socket has gone. The answer is nobody's.
@@ -46,7 +46,10 @@ impl Stream {
             return self.smc_release();
         };
         match sk.linger() {
-            Some(0) => self.abort(),
+            Some(0) => {
+                self.abort();
+                return self.smc_release();
+            }
             Some(time) if self.is_unsent() && !is_exiting() => self.linger(time),
             _ => (),
         }
@@ -115,13 +118,12 @@ impl Stream {
         }
     }
 
-    /// Throws the connection away: the peer will be told so, and what is unsent is lost.
+    /// Whoever closes the connection from now on throws it away: the peer will be told so, and what
+    /// is unsent is lost.
     pub(super) fn abort(&self) {
         if let Some(inner) = self.inner() {
-            inner.cancel_transmit();
+            self.sk().locked(|| inner.pretend_unread());
         }
-        let sk = self.sk();
-        sk.locked(|| sk.set_aborted());
     }
 
     /// Whether there is something left that can still be sent.

@@ -17,6 +17,7 @@ use core::sync::atomic::{
 
 use kernel::prelude::*;
 
+use super::closing::SHUT_RDWR;
 use super::protocol::Ops;
 use super::socket::Stream;
 use crate::bindings;
@@ -197,6 +198,10 @@ impl Later {
                 return later.queue();
             }
             stream.abort();
+            // To shut one direction would be an end in order.
+            if let What::Shut { how } = &mut later.what {
+                *how = SHUT_RDWR;
+            }
         }
         match later.what {
             // SAFETY: It is ours since `close()`; its `release` finds nothing unsent.

@@ -225,14 +225,11 @@ impl Inner {
         self.connection().send_at_unlock.store(1, Ordering::Relaxed);
     }
 
-    /// No attempt to send again is under way or to come. The socket must not be locked.
-    ///
-    /// Context: process context, sleeps.
-    pub fn cancel_transmit(&self) {
-        // SAFETY: By the type invariant it is there, and SMC has initialised it.
-        unsafe {
-            bindings::cancel_delayed_work_sync(&raw mut (*self.0).connection.transmit);
-        }
+    /// There is a byte more to be received, which nobody will: who closes the connection tells the
+    /// peer that it was thrown away (`smc_close_final()`), and keeps what the peer may still write
+    /// to until that has answered. With the socket's lock held.
+    pub fn pretend_unread(&self) {
+        self.connection().to_receive.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Whether a connection waits to be accepted.

@@ -55,8 +55,6 @@ pub enum State {
     ProcessAbort,
 }
 
-/// `SMC_PROCESSABORT`.
-const PROCESS_ABORT: c_int = 27;
 /// `SMC_INIT`.
 const INIT: c_int = 2;
 
@@ -187,7 +185,7 @@ impl Sk {
             24 => State::AppFinCloseWait,
             25 => State::PeerFinCloseWait,
             26 => State::PeerAbortWait,
-            PROCESS_ABORT => State::ProcessAbort,
+            27 => State::ProcessAbort,
             _ => State::Closed,
         }
     }
@@ -280,31 +278,6 @@ impl Sk {
     pub fn set_init(&self) {
         // SAFETY: A live socket.
         unsafe { bindings::smcify_sk_set_state(self.as_ptr(), INIT) }
-    }
-
-    /// The connection is broken as if the peer had done so: what closes it tells the peer that it
-    /// is, and nothing of an end in order. `smc_close_passive_abort_received()` does the same.
-    /// With the lock held.
-    pub fn set_aborted(&self) {
-        match self.state() {
-            State::Active
-            | State::AppCloseWait1
-            | State::AppCloseWait2
-            | State::PeerCloseWait
-            | State::PeerFinCloseWait => {
-                // SAFETY: A live socket; in these states SMC counts a reference for the peer's
-                // end, which SMC does not wait for in the state that follows.
-                unsafe {
-                    bindings::smcify_sk_set_state(self.as_ptr(), PROCESS_ABORT);
-                    bindings::smcify_sk_put(self.as_ptr());
-                }
-            }
-            State::AppFinCloseWait => {
-                // SAFETY: A live socket; that reference has gone already.
-                unsafe { bindings::smcify_sk_set_state(self.as_ptr(), PROCESS_ABORT) }
-            }
-            _ => (),
-        }
     }
 }
 

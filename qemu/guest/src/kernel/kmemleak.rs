@@ -3,6 +3,7 @@
 
 use std::fs::read_to_string;
 use std::fs::write;
+use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -10,6 +11,11 @@ const FILE: &str = "/sys/kernel/debug/kmemleak";
 
 /// Objects younger than this are not reported (kernel: `jiffies_min_age`).
 const MIN_AGE: Duration = Duration::from_millis(5_200);
+
+/// Whether the kernel looks for any: one with KASAN and the like.
+pub fn is_there() -> bool {
+    Path::new(FILE).exists()
+}
 
 /// Forgets what has been reported so far.
 pub fn clear() -> std::io::Result<()> {
