@@ -51,7 +51,14 @@ mod tests {
             let tcp = (request.family == 2 || request.family == 10)
                 && base == 1
                 && (request.protocol == 0 || request.protocol == 6);
-            wrong += i32::from(protocol != if tcp { Some(policy::IPPROTO_SMCIFY) } else { None });
+            wrong += i32::from(
+                protocol
+                    != if tcp {
+                        Some(policy::IPPROTO_SMCIFY)
+                    } else {
+                        None
+                    },
+            );
             selected += i32::from(protocol.is_some());
         });
         assert_eq!(wrong, 0);
@@ -77,7 +84,10 @@ mod tests {
         assert_eq!(policy::SOCK_TYPE_MASK, c::SOCK_TYPE_MASK as i32);
         assert_eq!(policy::IPPROTO_TCP, crate::bindings::IPPROTO_TCP as i32);
         // The numbers beside it are free.
-        assert_eq!(policy::IPPROTO_SMCIFY, crate::bindings::IPPROTO_SMC as i32 + 1);
+        assert_eq!(
+            policy::IPPROTO_SMCIFY,
+            crate::bindings::IPPROTO_SMC as i32 + 1
+        );
         assert_eq!(policy::IPPROTO_NONE, policy::IPPROTO_SMCIFY + 1);
     }
 

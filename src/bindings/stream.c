@@ -20,6 +20,8 @@
 
 EXPORT_SYMBOL_GPL(smcify_stream_protocol);
 
+struct proto *const smcify_smc_proto = &smc_proto;
+
 int smcify_sk_state(const struct sock *sk)
 {
 	return smp_load_acquire(&sk->sk_state);
@@ -38,6 +40,17 @@ int smcify_sk_error(const struct sock *sk)
 int smcify_sk_take_error(struct sock *sk)
 {
 	return sock_error(sk);
+}
+
+void smcify_sk_set_error(struct sock *sk, int error)
+{
+	cmpxchg(&sk->sk_err, 0, error);
+}
+
+void smcify_sk_do_not_linger(struct sock *sk)
+{
+	sock_set_flag(sk, SOCK_LINGER);
+	WRITE_ONCE(sk->sk_lingertime, 0);
 }
 
 int smcify_sk_shutdown(const struct sock *sk)
@@ -155,8 +168,10 @@ void smcify_tcp_resemble(struct socket *tcp, const struct socket *socket)
 
 void smcify_sk_linger_like(struct sock *sk, const struct sock *as)
 {
+	lock_sock(sk);
 	sock_valbool_flag(sk, SOCK_LINGER, sock_flag(as, SOCK_LINGER));
 	WRITE_ONCE(sk->sk_lingertime, READ_ONCE(as->sk_lingertime));
+	release_sock(sk);
 }
 
 /* What of the options of @sk matters to a TCP socket's bind(). */
@@ -207,10 +222,10 @@ size_t smcify_msg_left(const struct msghdr *msg)
 	return msg_data_left(msg);
 }
 
-/* How many bytes at the end of what is left to send cannot be read, from a page on. */
-size_t smcify_msg_unreadable(const struct msghdr *msg)
+/* How many of the first @most bytes that are left cannot be read, from a page on. */
+size_t smcify_msg_unreadable(const struct msghdr *msg, size_t most)
 {
-	return fault_in_iov_iter_readable(&msg->msg_iter, msg_data_left(msg));
+	return fault_in_iov_iter_readable(&msg->msg_iter, most);
 }
 
 void smcify_msg_shorten(struct msghdr *msg, size_t by)

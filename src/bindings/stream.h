@@ -14,6 +14,10 @@ struct socket;
 struct work_struct;
 struct workqueue_struct;
 
+/* Exported by smc.ko: by this that one is loaded first, and stays. */
+extern struct proto smc_proto;
+extern struct proto *const smcify_smc_proto;
+
 /* Exported by smcify_stream.ko, written in Rust: the protocol of its sockets. */
 int smcify_stream_protocol(void);
 
@@ -21,6 +25,8 @@ int smcify_sk_state(const struct sock *sk);
 void smcify_sk_set_state(struct sock *sk, int state);
 int smcify_sk_error(const struct sock *sk);
 int smcify_sk_take_error(struct sock *sk);
+void smcify_sk_set_error(struct sock *sk, int error);
+void smcify_sk_do_not_linger(struct sock *sk);
 int smcify_sk_shutdown(const struct sock *sk);
 void smcify_sk_shut(struct sock *sk, int mask);
 void smcify_sk_reopen(struct sock *sk);
@@ -50,7 +56,7 @@ int smcify_interrupted(long timeout);
 void smcify_sigpipe(void);
 
 size_t smcify_msg_left(const struct msghdr *msg);
-size_t smcify_msg_unreadable(const struct msghdr *msg);
+size_t smcify_msg_unreadable(const struct msghdr *msg, size_t most);
 void smcify_msg_shorten(struct msghdr *msg, size_t by);
 void smcify_msg_lengthen(struct msghdr *msg, size_t by);
 

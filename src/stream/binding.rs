@@ -28,7 +28,7 @@ macro_rules! smc {
     ($stream:expr, $op:ident $(, $argument:expr)*) => {
         match $stream.smc().$op {
             Some(op) => op($stream.as_ptr() $(, $argument)*),
-            None => EOPNOTSUPP as _,
+            None => EOPNOTSUPP,
         }
     };
 }
@@ -113,10 +113,15 @@ impl Stream {
         self.with_tcp(|tcp| unsafe { bindings::smcify_tcp_forget_error(tcp) });
     }
 
-    /// Nothing is kept back any more.
+    /// What is unsent is kept back no longer.
     pub(super) fn send_now(&self) {
         if let Some(inner) = self.inner() {
-            self.sk().locked(|| inner.send_at_unlock());
+            self.sk().locked(|| {
+                // Not of a connection that somebody has closed meanwhile.
+                if self.is_unsent() {
+                    inner.send_at_unlock();
+                }
+            });
         }
     }
 
@@ -408,8 +413,11 @@ unsafe extern "C" fn splice_read(
             0 => 0,
             _ => DONT_WAIT,
         };
+        let Some(op) = stream.smc().splice_read else {
+            return EOPNOTSUPP as isize;
+        };
         loop {
-            let answer = smc!(stream, splice_read, position, pipe, length, flags);
+            let answer = op(sock, position, pipe, length, flags);
             if let Some(answer) = stream.received(answer, length, now) {
                 return answer;
             }

@@ -15,6 +15,7 @@ use kernel::prelude::*;
 
 use super::errno::{
     EINVAL,
+    ENOBUFS,
     ENOTCONN, //
 };
 use super::later::Later;
@@ -23,15 +24,16 @@ use super::socket::{
     is_exiting,
     State,
     Stream,
-    RECEIVING, //
+    RECEIVING,
+    SENDING, //
 };
 
 /// `SHUT_RD` of `include/linux/net.h`.
 const SHUT_RD: c_int = 0;
 /// `SHUT_WR`.
-const SHUT_WR: c_int = 1;
+pub const SHUT_WR: c_int = 1;
 /// `SHUT_RDWR`.
-pub const SHUT_RDWR: c_int = 2;
+const SHUT_RDWR: c_int = 2;
 
 impl Stream {
     /// `close(2)`: the last user of the socket has gone. The answer is nobody's.
@@ -69,6 +71,7 @@ impl Stream {
     ///
     /// - `ENOTCONN`: it is not connected, nor a listener.
     /// - `EINVAL`: `how` is none of the three.
+    /// - `ENOBUFS`: there is no memory, or [too many](Later) have bytes unsent; nothing is done.
     ///
     /// Context: process context, may sleep; not for long.
     pub fn shutdown(&self, how: c_int) -> c_int {
@@ -82,14 +85,19 @@ impl Stream {
         if sk.state() == State::Listen {
             return self.shutdown_listener(how);
         }
-        if how != SHUT_RD && self.is_unsent() && Later::shutdown(self, how).is_ok() {
+        if how != SHUT_RD && self.is_unsent() {
+            // Whoever has done so before has seen to the rest.
+            if sk.shut() & SENDING == 0 && Later::shutdown(self).is_err() {
+                return ENOBUFS;
+            }
             sk.locked(|| {
                 sk.shut_down(how + 1);
                 self.set_disconnecting();
             });
             return 0;
         }
-        let answer = self.smc_shutdown(how);
+        // Of both at once SMC makes a close, and of a close with bytes unread a reset.
+        let answer = self.smc_shutdown(how.min(SHUT_WR));
         if answer == 0 {
             // SMC wakes nobody who is about to receive.
             sk.locked(|| sk.shut_down(how + 1));
@@ -122,7 +130,11 @@ impl Stream {
     /// is unsent is lost.
     pub(super) fn abort(&self) {
         if let Some(inner) = self.inner() {
-            self.sk().locked(|| inner.pretend_unread());
+            let sk = self.sk();
+            sk.locked(|| {
+                inner.pretend_unread();
+                sk.do_not_linger();
+            });
         }
     }
 

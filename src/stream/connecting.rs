@@ -30,7 +30,7 @@ impl Stream {
     ///
     /// Context: process context, may sleep.
     pub fn before_bind(&self) {
-        if !self.fell_back() {
+        if !self.fell_back() && self.sk().state() == State::Init {
             self.bind_tcp_like_this();
         }
     }

@@ -14,7 +14,7 @@ macro_rules! errno {
     )* };
 }
 
-errno!(EAGAIN ECONNABORTED ECONNRESET EFAULT EINVAL ENOTCONN EPIPE ENOIOCTLCMD EOPNOTSUPP);
+errno!(EAGAIN ECONNABORTED ECONNRESET EFAULT EINVAL ENOBUFS ENOTCONN EPIPE ENOIOCTLCMD EOPNOTSUPP);
 
 /// An error as TCP would have it: SMC says of a connection whose link or device has gone
 /// `ECONNABORTED`, of which a program does not expect that it was its own.

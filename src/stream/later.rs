@@ -17,7 +17,7 @@ use core::sync::atomic::{
 
 use kernel::prelude::*;
 
-use super::closing::SHUT_RDWR;
+use super::closing::SHUT_WR;
 use super::protocol::Ops;
 use super::socket::Stream;
 use crate::bindings;
@@ -42,8 +42,8 @@ static KEPT: AtomicUsize = AtomicUsize::new(0);
 enum What {
     /// The socket is closed: one that the connection has been moved to.
     Close,
-    /// The socket is shut, by `how`: a stand-in for the one that the program has.
-    Shut { how: c_int },
+    /// It is said that no more is sent, by a stand-in for the socket that the program has.
+    Shut,
 }
 
 /// A connection that waits for its data to be sent.
@@ -102,16 +102,16 @@ impl Later {
         Ok(())
     }
 
-    /// The connection of `stream` is shut by `how` once all is sent. The program keeps the socket,
-    /// and may close it meanwhile.
+    /// The connection of `stream` is told that no more is sent, once all is. The program keeps the
+    /// socket, and may close it meanwhile; until then it is waited as long as it takes.
     ///
     /// # Errors
     ///
     /// As [`Later::close`].
     ///
     /// Context: process context, may sleep.
-    pub fn shutdown(stream: &Stream, how: c_int) -> Result {
-        let mut later = Self::new(stream, What::Shut { how })?;
+    pub fn shutdown(stream: &Stream) -> Result {
+        let mut later = Self::new(stream, What::Shut)?;
         // SMC's `shutdown` looks at the socket's state and at its `sk`, under the lock of that.
         later.stand_in.state = bindings::socket_state_SS_CONNECTED;
         later.stand_in.sk = later.sk;
@@ -191,23 +191,19 @@ impl Later {
         // SAFETY: `socket` is of this protocol, and the connection is counted.
         let stream = unsafe { Stream::from_raw(later.socket) };
         if stream.is_unsent() {
-            if later.passed < LONGEST {
+            if matches!(later.what, What::Shut) || later.passed < LONGEST {
                 stream.send_now();
                 later.passed = later.passed.saturating_add(later.pause);
                 later.pause = (later.pause * 2).min(LAST);
                 return later.queue();
             }
             stream.abort();
-            // To shut one direction would be an end in order.
-            if let What::Shut { how } = &mut later.what {
-                *how = SHUT_RDWR;
-            }
         }
         match later.what {
-            // SAFETY: It is ours since `close()`; its `release` finds nothing unsent.
+            // SAFETY: It is ours since `close()`; its `release` waits no more.
             What::Close => unsafe { bindings::sock_release(later.socket) },
-            What::Shut { how } => {
-                stream.smc_shutdown(how);
+            What::Shut => {
+                stream.smc_shutdown(SHUT_WR);
             }
         }
         later.forget();

@@ -41,7 +41,7 @@ pub struct Ops {
 impl Ops {
     /// SMC's own.
     pub fn smc(&self) -> &bindings::proto_ops {
-        // SAFETY: They are a constant of `smc.ko`, which stays: a symbol of it is used.
+        // SAFETY: They are a constant of `smc.ko`, which stays: `stream.c` uses a symbol of it.
         unsafe { &*self.smc }
     }
 

@@ -12,6 +12,7 @@ use kernel::prelude::*;
 use super::errno::{
     as_tcp,
     EAGAIN,
+    ECONNABORTED,
     ECONNRESET,
     EFAULT,
     ENOTCONN,
@@ -34,6 +35,9 @@ const DONT_WAIT: c_uint = 0x40;
 const NO_SIGNAL: c_uint = 0x4000;
 const MORE: c_uint = 0x8000;
 const FAST_OPEN: c_uint = 0x2000_0000;
+
+/// How much of a message is looked at before it is sent, in bytes: more than SMC takes at a time.
+const ROUND: usize = 1 << 20;
 
 impl Stream {
     /// `send(2)` and all its relatives: how many bytes the connection has taken, or a negative
@@ -60,6 +64,8 @@ impl Stream {
             return self.smc_send(message);
         }
         message.clear(MORE);
+        // It is sent below, where it is known what for.
+        message.set(NO_SIGNAL);
         let mut taken: c_int = 0;
         let timeout = Timeout::of(self.sk().send_timeout(flags & DONT_WAIT != 0));
         loop {
@@ -72,6 +78,7 @@ impl Stream {
                 }
             }
             if taken > 0 {
+                self.keep_error(answer, told);
                 self.send_corked();
                 return taken;
             }
@@ -85,10 +92,21 @@ impl Stream {
     /// Sends what the program can give of what is left.
     fn send_readable(&self, message: &mut Message) -> c_int {
         let left = message.left();
-        match message.unreadable() {
-            0 => self.smc_send(message),
-            all if all >= left => EFAULT,
-            some => message.without(some, |message| self.smc_send(message)),
+        let looked_at = left.min(ROUND);
+        match message.unreadable(looked_at) {
+            0 if looked_at == left => self.smc_send(message),
+            all if all == looked_at => EFAULT,
+            some => message.without(left - looked_at + some, |message| self.smc_send(message)),
+        }
+    }
+
+    /// An error of the connection's that SMC gave while part of the message had gone already: the
+    /// program is told by its next call.
+    fn keep_error(&self, answer: c_int, told: bool) {
+        match answer {
+            ECONNRESET if !told && self.may_be_aborted() => self.sk().set_error(-ECONNRESET),
+            ECONNABORTED => self.sk().set_error(-ECONNABORTED),
+            _ => (),
         }
     }
 
@@ -104,7 +122,7 @@ impl Stream {
             ECONNRESET | EPIPE if broken => as_tcp(sk.take_error()),
             // SMC says so for ever of a peer that has closed, in order or not; TCP says once that
             // it was not.
-            ECONNRESET if !told && self.inner().is_none_or(|it| it.is_aborted()) => ECONNRESET,
+            ECONNRESET if !told && self.may_be_aborted() => ECONNRESET,
             ECONNRESET | EPIPE | ENOTCONN => EPIPE,
             other => as_tcp(other),
         };
@@ -112,6 +130,14 @@ impl Stream {
             sigpipe();
         }
         Some(error)
+    }
+
+    /// The peer has thrown the connection away, or that is not known.
+    fn may_be_aborted(&self) -> bool {
+        match self.inner() {
+            Some(inner) => inner.is_aborted(),
+            None => true,
+        }
     }
 
     /// The peer has thrown the connection away, and somebody has been told.
@@ -122,10 +148,12 @@ impl Stream {
     /// Waits for an attempt to connect to end, for at most `timeout` jiffies; the error if that is
     /// not long enough.
     pub(super) fn wait_connected(&self, timeout: c_long) -> Option<c_int> {
-        match self
-            .sk()
-            .wait(timeout, false, super::binding::is_not_connecting)
-        {
+        let sk = self.sk();
+        let left = sk.wait(timeout, false, super::binding::is_not_connecting);
+        if sk.error() != 0 {
+            return Some(as_tcp(sk.take_error()));
+        }
+        match left {
             0 => Some(EAGAIN),
             left if has_signal() => Some(interrupted(left)),
             _ => None,
@@ -135,11 +163,8 @@ impl Stream {
     /// What `TCP_CORK` has kept back goes all the same. TCP waits for 200 ms before; a byte that
     /// is sent too early is no broken promise, and one that is never sent is.
     fn send_corked(&self) {
-        let Some(inner) = self.inner().filter(|it| it.has_unsent()) else {
-            return;
-        };
-        if self.is_corked() {
-            self.sk().locked(|| inner.send_at_unlock());
+        if self.is_unsent() && self.is_corked() {
+            self.send_now();
         }
     }
 }

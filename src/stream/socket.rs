@@ -26,6 +26,8 @@ pub mod events {
 
 /// `RCV_SHUTDOWN` of `include/net/sock.h`.
 pub const RECEIVING: c_int = 1;
+/// `SEND_SHUTDOWN`.
+pub const SENDING: c_int = 2;
 
 /// `enum smc_state` of `net/smc/smc.h`, which `diag_state` of `include/uapi/linux/smc_diag.h`
 /// shows to user space.
@@ -206,7 +208,21 @@ impl Sk {
         unsafe { bindings::smcify_sk_take_error(self.as_ptr()) }
     }
 
-    /// The directions that are shut: [`RECEIVING`], and 2, `SEND_SHUTDOWN`.
+    /// Puts back an error, a positive errno, that nobody has been told, if there is no other.
+    ///
+    /// Context: any.
+    pub fn set_error(&self, error: c_int) {
+        // SAFETY: A live socket.
+        unsafe { bindings::smcify_sk_set_error(self.as_ptr(), error) }
+    }
+
+    /// Closing does not wait for what is unsent. With the lock held.
+    pub fn do_not_linger(&self) {
+        // SAFETY: A live socket.
+        unsafe { bindings::smcify_sk_do_not_linger(self.as_ptr()) }
+    }
+
+    /// The directions that are shut: [`RECEIVING`] and [`SENDING`].
     ///
     /// Context: any.
     pub fn shut(&self) -> c_int {
@@ -314,18 +330,25 @@ impl Message {
         unsafe { (*self.0.get()).msg_flags &= !flags }
     }
 
+    /// With `flags` from now on.
+    pub fn set(&mut self, flags: c_uint) {
+        // SAFETY: As above, and ours alone.
+        unsafe { (*self.0.get()).msg_flags |= flags }
+    }
+
     /// How many bytes are left.
     pub fn left(&self) -> usize {
         // SAFETY: As above.
         unsafe { bindings::smcify_msg_left(self.0.get()) }
     }
 
-    /// How many of them, the last ones, the program cannot give: they are not mapped.
+    /// How many of the first `most` of them, the last ones, the program cannot give: they are not
+    /// mapped.
     ///
     /// Context: process context, may sleep.
-    pub fn unreadable(&self) -> usize {
+    pub fn unreadable(&self, most: usize) -> usize {
         // SAFETY: As above.
-        unsafe { bindings::smcify_msg_unreadable(self.0.get()) }
+        unsafe { bindings::smcify_msg_unreadable(self.0.get(), most) }
     }
 
     /// Calls `with` with the message without its last `by` bytes; not more than are left.

@@ -33,10 +33,10 @@ use kernel::sync::rcu;
 use kernel::sync::Completion;
 use kernel::types::Opaque;
 
-use crate::compat::symbol;
 use super::Anchor;
 use super::Arguments;
 use crate::bindings;
+use crate::compat::symbol;
 use crate::net::{
     ARef,
     NetDevice,

@@ -15,6 +15,7 @@ mod ops;
 mod redirect;
 mod rewrite;
 
+pub use crate::compat::symbol::address_of;
 pub use anchor::Anchor;
 pub use arguments::{
     Arguments,
@@ -33,4 +34,3 @@ pub use rewrite::{
     Rewrite,
     Rewritten, //
 };
-pub use crate::compat::symbol::address_of;

@@ -8,8 +8,8 @@ use kernel::error::to_result;
 use kernel::prelude::*;
 use kernel::types::Opaque;
 
-use crate::compat::symbol;
 use crate::bindings;
+use crate::compat::symbol;
 
 /// The type of a callback. A Rust one is never traced itself, since rustc emits no
 /// `fentry` call.

@@ -26,11 +26,16 @@ use std::thread::sleep;
 use std::time::Duration;
 use std::time::Instant;
 
-pub const QUESTIONS: [Question; 7] = [
+pub const QUESTIONS: [Question; 8] = [
     ("close() of a full socket", Either, close),
     ("shutdown() of a full socket", Either, shut),
     ("exit() with corked bytes", Either, exit),
     ("SIGKILL with corked bytes", Either, killed),
+    (
+        "shutdown() of both directions with bytes unread, twice",
+        Same,
+        both_directions,
+    ),
     ("both fill, and then shut down, and then read", Either, both),
     ("SO_LINGER of 10 s, set on the listener", Either, linger),
     ("shutdown() of what is not connected", Same, unconnected),
@@ -104,6 +109,16 @@ fn killed(place: &Place) -> Result<String> {
     ended(place, || {
         let _ = kill(nix::unistd::getpid(), Signal::SIGKILL);
     })
+}
+
+/// The peer sees an end in order: the reset comes with the close().
+fn both_directions(place: &Place) -> Result<String> {
+    let Pair { client, server } = place.pair()?;
+    send(&client, b"hello", 0)?;
+    sleep(Duration::from_millis(100));
+    let said = [(); 2].map(|()| told(server.shutdown(Shutdown::Both)));
+    let ends = drain(&client).2;
+    Ok(format!("{said:?}, {ends:?}"))
 }
 
 fn both(place: &Place) -> Result<String> {

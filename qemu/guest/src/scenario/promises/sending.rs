@@ -4,6 +4,7 @@
 use super::Question;
 use super::Tells::Other;
 use super::Tells::Same;
+use super::closing::at_once;
 use super::place::NEVER;
 use super::place::Place;
 use super::place::bytes;
@@ -41,8 +42,9 @@ use std::os::fd::AsRawFd;
 use std::thread::scope;
 use std::thread::sleep;
 use std::time::Duration;
+use std::time::Instant;
 
-pub const QUESTIONS: [Question; 11] = [
+pub const QUESTIONS: [Question; 12] = [
     ("a blocking send of 1 MiB takes all", Other, whole),
     ("room after a short send is an event", Other, edge),
     ("MSG_MORE alone arrives", Other, more),
@@ -69,6 +71,11 @@ pub const QUESTIONS: [Question; 11] = [
         unconnected,
     ),
     ("to a peer that has closed in order", Other, to_closed),
+    (
+        "a reset in the middle of a send is told by the next call",
+        Other,
+        reset_inside,
+    ),
     (
         "a part that was taken before a timeout is told",
         Same,
@@ -266,11 +273,31 @@ fn to_closed(place: &Place) -> Result<String> {
     Ok(format!("{end}, {}", twice(&pair.client)?))
 }
 
+/// The peer throws the connection away while a blocking send waits for room.
+fn reset_inside(place: &Place) -> Result<String> {
+    let pair = place.pair()?;
+    pair.server.set_linger(Some(Duration::ZERO))?;
+    let (server, all) = (pair.server, bytes(64 << 20));
+    let sent = scope(|scope| {
+        let leaver = scope.spawn(move || {
+            sleep(Duration::from_millis(500));
+            drop(server);
+            Ok(())
+        });
+        let sent = send(&pair.client, &all, libc::MSG_NOSIGNAL);
+        joined(leaver).map(|()| sent)
+    })?;
+    let some = sent.map(|it| it > 0 && it < 64 << 20);
+    Ok(format!("some: {}, {:?}", told(some), drain(&pair.client)))
+}
+
 /// A blocking send that a timeout ends when the connection is full.
 fn interrupted(place: &Place) -> Result<String> {
     let pair = place.pair()?;
     pair.client
         .set_write_timeout(Some(Duration::from_millis(300)))?;
-    let first = send(&pair.client, &bytes(64 << 20), 0)?;
-    Ok(format!("some: {}", first > 0))
+    let all = bytes(64 << 20);
+    let begun = Instant::now();
+    let first = send(&pair.client, &all, 0)?;
+    Ok(format!("some: {} {}", first > 0, at_once(begun)))
 }
