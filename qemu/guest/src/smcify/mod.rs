@@ -14,6 +14,8 @@ use std::path::Path;
 
 /// The module in the guest.
 pub const MODULE: &str = "/modules/smcify.ko";
+/// That of its sockets, which is loaded first.
+pub const STREAM: &str = "/modules/smcify_stream.ko";
 /// Its configfs directory.
 pub const CONFIG: &str = "/sys/kernel/config/smcify";
 /// Functions that someone traces.

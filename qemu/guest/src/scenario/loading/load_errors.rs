@@ -22,6 +22,7 @@ use guest::PLAN;
 use guest::Plan;
 use nix::errno::Errno;
 use std::fs::read;
+use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -38,8 +39,10 @@ pub fn run(report: &mut Report) -> Result<()> {
 
 /// SMC's own modules are taken out, and put back.
 fn without_smc(report: &mut Report) -> Result<()> {
+    report.check("smcify_stream.ko keeps smc.ko", stream_holds_smc());
     module::unload("smc_diag")?;
-    unload_smc()?;
+    unload("smcify_stream")?;
+    unload("smc")?;
     let mut log = Follow::now()?;
     let answer = module::try_load(MODULE)?;
     let said = log.lines();
@@ -58,24 +61,33 @@ fn without_smc(report: &mut Report) -> Result<()> {
     restore_smc()
 }
 
+/// Its sockets use what is smc.ko's, whether there are any or not.
+fn stream_holds_smc() -> Result<()> {
+    let holds = Path::new("/sys/module/smc/holders/smcify_stream").exists();
+    same("among the holders of smc", true, holds)
+}
+
 /// Sockets of an earlier scenario may still be on their way out.
-fn unload_smc() -> Result<()> {
+fn unload(name: &str) -> Result<()> {
     for _ in 0..50 {
-        match module::try_unload("smc")? {
+        match module::try_unload(name)? {
             Err(Errno::EAGAIN | Errno::EBUSY) => {
                 sleep(Duration::from_millis(100));
             }
-            other => return other.context("rmmod smc"),
+            other => return other.with_context(|| format!("rmmod {name}")),
         }
     }
-    module::unload("smc")
+    module::unload(name)
 }
 
 fn restore_smc() -> Result<()> {
     let plan: Plan = serde_json::from_slice(&read(PLAN)?)?;
     for path in &plan.modules {
         let name = path.rsplit('/').next().unwrap_or_default();
-        if name.starts_with("smc.ko") || name.starts_with("smc_diag.ko") {
+        if ["smc.ko", "smc_diag.ko", "smcify_stream.ko"]
+            .iter()
+            .any(|it| name.starts_with(it))
+        {
             module::load(path)?;
         }
     }

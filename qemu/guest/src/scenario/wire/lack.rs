@@ -12,6 +12,7 @@ use crate::program::peer::Peer;
 use crate::scenario::data::fallback::PEER_DECLINED;
 use crate::scenario::data::fallback::PEER_NO_SMC;
 use crate::scenario::wire::tool::tool;
+use crate::smcify::STREAM;
 use anyhow::Result;
 use nix::sys::utsname::uname;
 
@@ -51,10 +52,12 @@ impl Lack {
             Lack::Smcify => {}
             Lack::Smc => {
                 module::unload("smc_diag")?;
-                // Its sockets keep it until they have closed.
-                until("the end of SMC's sockets", || {
-                    Ok(module::try_unload("smc")?.is_ok())
-                })?;
+                // Sockets keep both until they have closed.
+                for name in ["smcify_stream", "smc"] {
+                    until("the end of SMC's sockets", || {
+                        Ok(module::try_unload(name)?.is_ok())
+                    })?;
+                }
             }
             Lack::Rdma => drop(tool("rdma link delete rxe0")?),
         }
@@ -71,6 +74,7 @@ impl Lack {
                     let path = format!("/lib/modules/{release}/kernel/net/smc/{name}.ko");
                     module::load(&path)?;
                 }
+                module::load(STREAM)?;
                 smc::add_ueid(smc::UEID)?;
                 rdma_is_ready(peer)
             }
