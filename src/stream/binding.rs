@@ -11,6 +11,7 @@ use kernel::prelude::*;
 
 use super::errno::EOPNOTSUPP;
 use super::options::is_tcp_s_alone;
+use super::socket::flags::DONT_WAIT;
 use super::socket::{
     Message,
     State,
@@ -427,5 +428,3 @@ unsafe extern "C" fn splice_read(
 
 /// `SPLICE_F_NONBLOCK` of `include/linux/splice.h`.
 const SPLICE_NON_BLOCKING: c_uint = 2;
-/// `MSG_DONTWAIT` of `include/linux/socket.h`.
-const DONT_WAIT: c_int = 0x40;

@@ -15,17 +15,17 @@ use super::errno::{
     EINVAL,
     ENOTCONN, //
 };
+use super::socket::flags::{
+    DONT_WAIT,
+    ERROR_QUEUE,
+    OOB, //
+};
 use super::socket::{
     State,
     Stream,
     Use,
     RECEIVING, //
 };
-
-/// `MSG_*` of `include/linux/socket.h`.
-const OOB: c_int = 0x1;
-const DONT_WAIT: c_int = 0x40;
-const ERROR_QUEUE: c_int = 0x2000;
 
 impl Stream {
     /// What to say of `answer`, which SMC gives to `recv(2)`, or with `pipe` to `splice(2)`, for

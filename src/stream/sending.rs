@@ -18,6 +18,13 @@ use super::errno::{
     ENOTCONN,
     EPIPE, //
 };
+use super::socket::flags::{
+    DONT_WAIT,
+    FAST_OPEN,
+    MORE,
+    NO_SIGNAL,
+    OOB, //
+};
 use super::socket::{
     has_signal,
     interrupted,
@@ -28,13 +35,6 @@ use super::socket::{
     Timeout,
     Use, //
 };
-
-/// `MSG_*` of `include/linux/socket.h`.
-const OOB: c_uint = 0x1;
-const DONT_WAIT: c_uint = 0x40;
-const NO_SIGNAL: c_uint = 0x4000;
-const MORE: c_uint = 0x8000;
-const FAST_OPEN: c_uint = 0x2000_0000;
 
 /// How much of a message is looked at before it is sent, in bytes: more than SMC takes at a time.
 const ROUND: usize = 1 << 20;
@@ -112,7 +112,7 @@ impl Stream {
 
     /// What to say of SMC's `answer`, with which nothing has been sent; `None` if it is to be tried
     /// again. `told`: that the peer has thrown the connection away was known before, and said.
-    fn send_error(&self, answer: c_int, flags: c_uint, told: bool) -> Option<c_int> {
+    fn send_error(&self, answer: c_int, flags: c_int, told: bool) -> Option<c_int> {
         let (sk, broken) = (self.sk(), self.sk().error() != 0);
         let connecting = sk.state() == State::Init && self.used() == Use::Connecting;
         let error = match answer {

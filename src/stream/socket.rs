@@ -24,6 +24,24 @@ pub mod events {
     pub const READ_HANGUP: u32 = 0x2000;
 }
 
+/// `MSG_*` of `include/linux/socket.h`, in the type that `recvmsg` has them in.
+pub mod flags {
+    use kernel::prelude::*;
+
+    /// `MSG_OOB`.
+    pub const OOB: c_int = 0x1;
+    /// `MSG_DONTWAIT`.
+    pub const DONT_WAIT: c_int = 0x40;
+    /// `MSG_ERRQUEUE`.
+    pub const ERROR_QUEUE: c_int = 0x2000;
+    /// `MSG_NOSIGNAL`.
+    pub const NO_SIGNAL: c_int = 0x4000;
+    /// `MSG_MORE`.
+    pub const MORE: c_int = 0x8000;
+    /// `MSG_FASTOPEN`.
+    pub const FAST_OPEN: c_int = 0x2000_0000;
+}
+
 /// `RCV_SHUTDOWN` of `include/net/sock.h`.
 pub const RECEIVING: c_int = 1;
 /// `SEND_SHUTDOWN`.
@@ -319,21 +337,21 @@ impl Message {
     }
 
     /// Its flags, `MSG_*`.
-    pub fn flags(&self) -> c_uint {
+    pub fn flags(&self) -> c_int {
         // SAFETY: Live by the contract of `from_raw()`.
-        unsafe { (*self.0.get()).msg_flags }
+        unsafe { (*self.0.get()).msg_flags as c_int }
     }
 
     /// Without `flags` from now on.
-    pub fn clear(&mut self, flags: c_uint) {
+    pub fn clear(&mut self, flags: c_int) {
         // SAFETY: As above, and ours alone.
-        unsafe { (*self.0.get()).msg_flags &= !flags }
+        unsafe { (*self.0.get()).msg_flags &= !(flags as c_uint) }
     }
 
     /// With `flags` from now on.
-    pub fn set(&mut self, flags: c_uint) {
+    pub fn set(&mut self, flags: c_int) {
         // SAFETY: As above, and ours alone.
-        unsafe { (*self.0.get()).msg_flags |= flags }
+        unsafe { (*self.0.get()).msg_flags |= flags as c_uint }
     }
 
     /// How many bytes are left.

@@ -4,6 +4,7 @@
 use super::Question;
 use super::Tells::Either;
 use super::Tells::Other;
+use super::place::Pair;
 use super::place::Place;
 use anyhow::Result;
 use nix::errno::Errno;
@@ -43,15 +44,15 @@ fn get(socket: &Socket, level: i32, name: i32) -> String {
     format!("{:?} {value:?} {length}", Errno::result(answer))
 }
 
+/// A socket of each kind: connected, accepted, new, listening.
+fn each(place: &Place) -> Result<[Socket; 4]> {
+    let Pair { client, server } = place.pair()?;
+    Ok([client, server, place.client()?, place.listener()?])
+}
+
 fn short(place: &Place) -> Result<String> {
-    let pair = place.pair()?;
     let mut said = Vec::new();
-    for socket in [
-        &pair.client,
-        &pair.server,
-        &place.client()?,
-        &place.listener()?,
-    ] {
+    for socket in &each(place)? {
         said.push(set(socket, libc::IPPROTO_TCP, libc::TCP_CONGESTION, b"xyz"));
         said.push(set(socket, libc::IPPROTO_TCP, libc::TCP_CONGESTION, b""));
         said.push(set(socket, libc::IPPROTO_IP, libc::IP_TOS, &[0x10]));
@@ -65,14 +66,8 @@ fn short(place: &Place) -> Result<String> {
 }
 
 fn interfaces(place: &Place) -> Result<String> {
-    let pair = place.pair()?;
     let mut said = Vec::new();
-    for socket in [
-        &pair.client,
-        &pair.server,
-        &place.client()?,
-        &place.listener()?,
-    ] {
+    for socket in &each(place)? {
         for request in [libc::SIOCGIFADDR, libc::SIOCGIFNETMASK, libc::SIOCGIFMTU] {
             // SAFETY: All zeroes are a request like any that C defines.
             let mut asked: libc::ifreq = unsafe { std::mem::zeroed() };
